@@ -1,0 +1,147 @@
+"""The refusals of the domain: what a person may not do, as facts, in Korean and English.
+
+An error carries the data that a client needs to go on; its message is one sentence for a person. What a
+program does wrong (no token, malformed input) is not here: `schema.errors` has it.
+"""
+
+import re
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import ClassVar, Literal
+from uuid import UUID
+
+Language = Literal["ko", "en"]
+
+
+@dataclass(eq=False)
+class DomainError(Exception):
+    """Something that the rules of the domain do not allow."""
+
+    en: ClassVar[str]
+    ko: ClassVar[str]
+    #: Whether what was changed before the refusal stays: the theft of a token ends its session.
+    keeps_changes: ClassVar[bool] = False
+
+    def message(self, language: Language) -> str:
+        """One sentence for a person, in their language."""
+        template = self.ko if language == "ko" else self.en
+        return template.format_map({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def code(cls) -> str:
+        """The stable name for programs: PARTY_FULL for PartyFull."""
+        return re.sub(r"(?<=.)(?=[A-Z])", "_", cls.__name__).upper()
+
+    def __str__(self) -> str:
+        return self.message("en")
+
+
+@dataclass(eq=False)
+class NotFound(DomainError):
+    """There is no such thing, or it is not for the one who asks."""
+
+    kind: str
+    id: UUID
+    en: ClassVar[str] = "This {kind} does not exist."
+    ko: ClassVar[str] = "찾을 수 없어요. ({kind})"
+
+
+@dataclass(eq=False)
+class InvalidInput(DomainError):
+    """A value that a person gave breaks a rule. The texts say which rule."""
+
+    field: str
+    english: str
+    korean: str
+    en: ClassVar[str] = "{english}"
+    ko: ClassVar[str] = "{korean}"
+
+
+@dataclass(eq=False)
+class EmailTaken(DomainError):
+    """Somebody signed up with this e-mail address."""
+
+    en: ClassVar[str] = "This e-mail address is in use. Sign in instead."
+    ko: ClassVar[str] = "이미 가입된 이메일이에요. 로그인해 주세요."
+
+
+@dataclass(eq=False)
+class NicknameTaken(DomainError):
+    """Somebody else has this nickname."""
+
+    nickname: str
+    en: ClassVar[str] = "The nickname {nickname} is taken. Choose another one."
+    ko: ClassVar[str] = "{nickname}은(는) 다른 이웃이 쓰고 있어요. 다른 별명을 골라 주세요."
+
+
+@dataclass(eq=False)
+class WrongCredentials(DomainError):
+    """No account has this e-mail address and password. Which of the two is wrong stays untold."""
+
+    en: ClassVar[str] = "The e-mail address or the password is wrong."
+    ko: ClassVar[str] = "이메일 또는 비밀번호가 맞지 않아요."
+
+
+@dataclass(eq=False)
+class SessionExpired(DomainError):
+    """The session ended: by time, by signing out, or because its refresh token came twice."""
+
+    keeps_changes: ClassVar[bool] = True
+    en: ClassVar[str] = "This session has ended. Sign in again."
+    ko: ClassVar[str] = "로그인이 만료되었어요. 다시 로그인해 주세요."
+
+
+@dataclass(eq=False)
+class NotPartyLeader(DomainError):
+    """Only the party's leader may do this."""
+
+    en: ClassVar[str] = "Only the leader of the party can do this."
+    ko: ClassVar[str] = "파티장만 할 수 있어요."
+
+
+@dataclass(eq=False)
+class PartyClosed(DomainError):
+    """Nobody can come in any more: the party is over, or its time for joining has passed."""
+
+    status: str
+    join_by: datetime
+    en: ClassVar[str] = "This party takes nobody in any more."
+    ko: ClassVar[str] = "참가 신청이 끝난 파티예요."
+
+
+@dataclass(eq=False)
+class PartyFull(DomainError):
+    """Every place in the party is taken."""
+
+    capacity: int
+    en: ClassVar[str] = "This party of {capacity} is full."
+    ko: ClassVar[str] = "{capacity}명 정원이 모두 찬 파티예요."
+
+
+@dataclass(eq=False)
+class NotEnoughUnits(DomainError):
+    """There is a place, but fewer units of the pack are left than asked for."""
+
+    quantity: int
+    units_left: int
+    en: ClassVar[str] = "Only {units_left} units are left, not {quantity}."
+    ko: ClassVar[str] = "{quantity}개는 어려워요. 남은 수량은 {units_left}개예요."
+
+
+@dataclass(eq=False)
+class AlreadyJoined(DomainError):
+    """The person has a request or a place in this party."""
+
+    membership_id: UUID
+    en: ClassVar[str] = "You have joined this party or asked to join it already."
+    ko: ClassVar[str] = "이미 참가했거나 신청한 파티예요."
+
+
+@dataclass(eq=False)
+class AlreadyDecided(DomainError):
+    """The request has its answer: it can't be answered again, nor asked again after a refusal."""
+
+    membership_id: UUID
+    status: str
+    en: ClassVar[str] = "This request has been decided already."
+    ko: ClassVar[str] = "이미 처리된 신청이에요."

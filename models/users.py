@@ -1,0 +1,119 @@
+"""People and their sessions."""
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, text
+from sqlmodel import Field
+
+from models.base import DERIVED, INSTANT, Row, code, new_id, one_of, position_column, within_degrees
+from models.errors import InvalidInput
+from models.text import cleaned
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+class Role(StrEnum):
+    """What a person may do. Given by the server only."""
+
+    USER = "USER"
+    ADMIN = "ADMIN"
+
+
+class User(Row, table=True):
+    """A person with a home, around which parties are near."""
+
+    __tablename__ = "users"  # pyright: ignore[reportAssignmentType]
+    __table_args__: ClassVar = (
+        position_column("home_latitude", "home_longitude"),
+        Index("ix_users_position", "position", postgresql_using="gist"),
+        Index("uq_users_email", text("lower(email)"), unique=True),
+        Index("uq_users_nickname", text("lower(nickname)"), unique=True),
+        one_of("role", Role),
+        within_degrees("home_latitude", "home_longitude", "home_on_globe"),
+    )
+    __mapper_args__: ClassVar = {"exclude_properties": DERIVED}
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    email: str = Field(max_length=254)
+    password_hash: str
+    nickname: str = Field(max_length=20)
+    role: Role = Field(default=Role.USER, sa_type=code(Role))
+    home_address: str = Field(max_length=200)
+    home_region: str = Field(max_length=40)
+    home_latitude: float
+    home_longitude: float
+    created_at: datetime = Field(sa_type=INSTANT)
+
+
+class Session(Row, table=True):
+    """One signed-in device. It ends by signing out, by time, or when a used refresh token comes back."""
+
+    __tablename__ = "sessions"  # pyright: ignore[reportAssignmentType]
+    __table_args__: ClassVar = (
+        Index("ix_sessions_user_id", "user_id", postgresql_where="ended_at IS NULL"),
+        CheckConstraint("generation >= 1", name="generation_positive"),
+    )
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    user_id: UUID = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE"), nullable=False))
+    #: How many refresh tokens the session has had: the newest alone is good, an older one is a theft.
+    generation: int = 1
+    user_agent: str | None = Field(default=None, max_length=200)
+    created_at: datetime = Field(sa_type=INSTANT)
+    last_used_at: datetime = Field(sa_type=INSTANT)
+    expires_at: datetime = Field(sa_type=INSTANT)
+    ended_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether its tokens are good."""
+        return self.ended_at is None and now < self.expires_at
+
+    def rotate(self, now: datetime, lifetime: timedelta) -> None:
+        """Use up the current refresh token: the next generation starts, and so does its lifetime."""
+        self.generation += 1
+        self.last_used_at = now
+        self.expires_at = now + lifetime
+
+    def end(self, now: datetime) -> None:
+        """End the session. Ending it twice changes nothing."""
+        self.ended_at = self.ended_at or now
+
+
+def valid_email(value: str) -> str:
+    """The address as it is stored: trimmed, otherwise as written; two that differ in case alone are one.
+
+    Raises:
+        InvalidInput
+    """
+    email = cleaned("email", value, at_least=3, at_most=254)
+    if not _EMAIL.fullmatch(email):
+        raise InvalidInput("email", "This is not an e-mail address.", "이메일 주소가 아니에요.")
+    return email
+
+
+def valid_password(field: str, value: str) -> str:
+    """The password unchanged: 8 to 128 characters of any kind.
+
+    Raises:
+        InvalidInput
+    """
+    if not 8 <= len(value) <= 128:
+        raise InvalidInput(
+            field, "Use 8 to 128 characters for the password.", "비밀번호는 8자에서 128자까지 쓸 수 있어요."
+        )
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in value):
+        raise InvalidInput(field, "This text is not valid Unicode.", "올바른 유니코드 글자가 아니에요.")
+    return value
+
+
+def valid_nickname(value: str) -> str:
+    """The nickname trimmed: 2 to 20 characters.
+
+    Raises:
+        InvalidInput
+    """
+    return cleaned("nickname", value, at_least=2, at_most=20)
