@@ -1,0 +1,87 @@
+"""What every field of the schema can reach."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID
+
+import strawberry
+
+from models.errors import Language
+from models.users import Role
+from resolvers.transaction import Transaction, Transactions
+from resolvers.users import Keys, Viewer
+from schema.faults import Forbidden, Unauthenticated
+from schema.loaders import Loaders
+
+
+@dataclass
+class Context:
+    """Lives as long as its HTTP request, or as long as its whole WebSocket.
+
+    That is why it holds the means to open a transaction and never a transaction, and why each operation gets
+    a copy of its own with fresh loaders.
+    """
+
+    transactions: Transactions
+    keys: Keys
+    signed_in: Viewer | None = None
+    #: Why the token that came with the request is not good; None when it is, or when there was none.
+    token_problem: str | None = None
+    language: Language = "ko"
+    user_agent: str | None = None
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.loaders = Loaders(self.transactions, self.signed_in.user_id if self.signed_in else None)
+
+    @property
+    def viewer(self) -> Viewer:
+        """Who asks. The one place where a field learns it, and is refused when nobody is signed in.
+
+        Raises:
+            Unauthenticated
+        """
+        if self.signed_in is None:
+            raise Unauthenticated(self.token_problem or "Sign in first: this needs an access token.")
+        return self.signed_in
+
+    @property
+    def viewer_id(self) -> UUID:
+        """The id of who asks.
+
+        Raises:
+            Unauthenticated
+        """
+        return self.viewer.user_id
+
+    @property
+    def administrator(self) -> Viewer:
+        """Who asks, an administrator.
+
+        Raises:
+            Unauthenticated, Forbidden
+        """
+        if self.viewer.role is not Role.ADMIN:
+            raise Forbidden("Only administrators can do this.")
+        return self.viewer
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the token ends, and with it the socket that it opened; None without a token."""
+        return self.signed_in.expires_at if self.signed_in else None
+
+    def write(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction for a mutation."""
+        return self.transactions.write()
+
+    def read(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction for a query."""
+        return self.transactions.read()
+
+    def for_operation(self) -> "Context":
+        """A copy for one operation, which remembers nothing of earlier ones."""
+        return replace(self)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,69 @@
+"""The domain's enumerations as clients see them: same members, each described."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.types.enum import StrawberryEnumDefinition
+
+from models.markets import MarketKind
+from models.parties import Approval, MemberRole, MembershipStatus, PartyStatus
+from models.users import Role
+
+EnumT = TypeVar("EnumT", bound=StrEnum)
+
+
+def _describe(values: type[EnumT], description: str, members: Mapping[EnumT, str]) -> None:
+    decorated: Any = strawberry.enum(values, description=description)
+    definition: StrawberryEnumDefinition = decorated.__strawberry_definition__
+    for value in definition.values:
+        value.description = members[values(value.value)]
+
+
+_describe(Role, "What a person may do.", {Role.USER: "Everybody.", Role.ADMIN: "Administrators."})
+_describe(
+    MarketKind,
+    "What sort of shop a market is.",
+    {
+        MarketKind.LARGE_MART: "대형마트.",
+        MarketKind.SUPERMARKET: "준대규모점포: a supermarket of a chain.",
+        MarketKind.DEPARTMENT_STORE: "백화점.",
+        MarketKind.CONVENIENCE_STORE: "편의점.",
+        MarketKind.TRADITIONAL_MARKET: "전통시장.",
+        MarketKind.OTHER: "Anything else that its source calls a market.",
+    },
+)
+_describe(
+    PartyStatus,
+    "Where a party is in its life. OPEN and FULL follow from the places; the rest is final.",
+    {
+        PartyStatus.OPEN: "There are places left.",
+        PartyStatus.FULL: "Every place is taken, or every unit of the pack.",
+        PartyStatus.DONE: "The leader has bought and shared the pack.",
+        PartyStatus.CANCELED: "It does not take place.",
+    },
+)
+_describe(
+    Approval,
+    "Who lets people in.",
+    {Approval.MANUAL: "The leader, one by one.", Approval.AUTO: "Whoever asks first while there is a place."},
+)
+_describe(
+    MemberRole,
+    "What a person is in a party.",
+    {MemberRole.LEADER: "Opened the party and buys the pack.", MemberRole.MEMBER: "Takes a share."},
+)
+_describe(
+    MembershipStatus,
+    "Where a person's place in a party is in its life.",
+    {
+        MembershipStatus.REQUESTED: "Waits for the leader's answer.",
+        MembershipStatus.ACCEPTED: "Has a place.",
+        MembershipStatus.REJECTED: "Was turned down by the leader.",
+        MembershipStatus.WITHDRAWN: "Took the request back.",
+        MembershipStatus.LEFT: "Gave the place back.",
+        MembershipStatus.REMOVED: "Was taken out by the leader.",
+    },
+)
+__all__ = ["Approval", "MarketKind", "MemberRole", "MembershipStatus", "PartyStatus", "Role"]
