@@ -1,0 +1,49 @@
+"""What the composition root hands to the transports."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol, Self
+
+from graphql import GraphQLError
+from starlette.requests import HTTPConnection
+
+
+class OperationContext(Protocol):
+    """The context value of strawberry, of which the transports read one thing."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the viewer's token ends, with a time zone; None is never."""
+        ...
+
+    def for_operation(self) -> Self:
+        """The context of one operation of a socket, which remembers nothing of the operations before."""
+        ...
+
+
+class ConnectionRefused(Exception):
+    """Raised by ``MakeContext``: this connection may not speak.
+
+    A socket is closed with 4403 and the reason; an HTTP request is answered with 401 and the code.
+    Both reach the client: say what it should do.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+MakeContext = Callable[[HTTPConnection, Mapping[str, object]], Awaitable[OperationContext]]
+"""Makes the context of one HTTP request or of one whole socket.
+
+The second argument is the payload of connection_init, empty over HTTP.
+"""
+
+FormatError = Callable[[GraphQLError, OperationContext | None], dict[str, Any]]
+"""Makes the dict that leaves.
+
+An error with ``extensions.code`` was coded on purpose: pass it on. One without came out of a resolver
+or an extension: its ``original_error`` tells which, and its message may be internal.
+The context is None when the request was refused before it was made.
+"""

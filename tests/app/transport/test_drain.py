@@ -1,0 +1,57 @@
+import asyncio
+import contextlib
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.app.transport.test_sockets import closing, subscribe
+from tests.app.transport.toy import Toy, eventually
+
+
+async def test_draining_closes_every_socket_with_1012_and_stops_what_it_ran():
+    async with Toy().serve() as toy, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(toy.session()) for _ in range(20)]
+        for client in clients:
+            await subscribe(client, "subscription { silence }")
+        await eventually(lambda: len(toy.context.started) == 20)
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await toy.endpoint.drain(within_s=0.5)
+        assert 0.4 < loop.time() - start < 3
+        assert toy.endpoint.open_sockets == 0
+        assert len(toy.context.stopped) == 20
+        assert {await closing(client) for client in clients} == {(1012, "Service restart")}
+
+
+async def test_sockets_go_one_after_the_other():
+    async with Toy().serve() as toy, contextlib.AsyncExitStack() as stack:
+        for _ in range(10):
+            await stack.enter_async_context(toy.session())
+        draining = asyncio.create_task(toy.endpoint.drain(within_s=1))
+        seen: set[int] = set()
+        while not draining.done():
+            seen.add(toy.endpoint.open_sockets)
+            await asyncio.sleep(0.02)
+        assert len(seen) > 5
+
+
+async def test_while_draining_nothing_new_is_taken(http: httpx.AsyncClient):
+    async with Toy().serve() as toy, toy.session() as one, toy.session() as two:
+        draining = asyncio.create_task(toy.endpoint.drain(within_s=5))
+        await eventually(lambda: "OPEN" not in (one.state.name, two.state.name) or one.state != two.state)
+        with pytest.raises(InvalidStatus) as refused:
+            async with toy.socket():
+                pass
+        assert refused.value.response.status_code == 503
+        (left,) = [client for client in (one, two) if client.state.name == "OPEN"]
+        await subscribe(left, "{ hello }")
+        assert await closing(left) == (1012, "Service restart")
+        answer = await http.post(toy.url, json={"query": "{ hello }"})
+        assert answer.json() == {"data": {"hello": "hello world"}}, "requests are for the server to stop"
+        draining.cancel()
+
+
+async def test_draining_without_sockets_takes_no_time():
+    async with asyncio.timeout(1):
+        await Toy().endpoint.drain(within_s=60)
