@@ -5,12 +5,34 @@ program does wrong (no token, malformed input) is not here: `schema.errors` has 
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 Language = Literal["ko", "en"]
+
+
+KOREAN = {
+    "item": "품목",
+    "market": "마켓",
+    "membership": "참가 신청",
+    "party": "파티",
+    "session": "로그인 기록",
+    "user": "이웃",
+}
+"""The domain's words for what can be missing."""
+
+
+class _Attributes(dict[str, Any]):
+    """Fills a template from an object's attributes."""
+
+    def __init__(self, of: object) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, name: str) -> Any:
+        return getattr(self._of, name)
 
 
 @dataclass(eq=False)
@@ -25,7 +47,7 @@ class DomainError(Exception):
     def message(self, language: Language) -> str:
         """One sentence for a person, in their language."""
         template = self.ko if language == "ko" else self.en
-        return template.format_map({field.name: getattr(self, field.name) for field in fields(self)})
+        return template.format_map(_Attributes(self))
 
     @classmethod
     def code(cls) -> str:
@@ -43,7 +65,12 @@ class NotFound(DomainError):
     kind: str
     id: UUID
     en: ClassVar[str] = "This {kind} does not exist."
-    ko: ClassVar[str] = "찾을 수 없어요. ({kind})"
+    ko: ClassVar[str] = "찾을 수 없어요: {korean_kind}."
+
+    @property
+    def korean_kind(self) -> str:
+        """The domain's word in Korean."""
+        return KOREAN[self.kind]
 
 
 @dataclass(eq=False)

@@ -36,6 +36,14 @@ def cleaned(
     return text
 
 
+def comparable(value: str) -> str:
+    """The text as `cleaned` would have stored it, for comparing with what is stored; nothing is refused.
+
+    NUL, which PostgreSQL can't carry, becomes U+FFFD: such a text equals nothing.
+    """
+    return unicodedata.normalize("NFC", value).strip().replace("\x00", "\ufffd")
+
+
 def _is_plain(letter: str, multiline: bool) -> bool:
     # Cc: control characters; Cs: halves of a surrogate pair, which UTF-8 can't carry.
     return unicodedata.category(letter) not in {"Cc", "Cs"} or (multiline and letter == "\n")

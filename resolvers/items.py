@@ -10,6 +10,7 @@ from sqlmodel import col
 from models.base import table_of
 from models.errors import NotFound
 from models.items import Item, ItemBookmark
+from models.text import comparable
 from resolvers.pages import Page, PageOf, paged
 from resolvers.search import Query
 from resolvers.transaction import Transaction
@@ -29,7 +30,7 @@ async def items(
     item = table_of(Item)
     statement = select_items()
     if category is not None:
-        statement = statement.where(item.c.category == category)
+        statement = statement.where(item.c.category == comparable(category))
     if search is None or (query := Query(search)).is_empty:
         if (key := page.key(str, UUID)) is not None:
             statement = statement.where(tuple_(item.c.name, item.c.id) > key)

@@ -70,9 +70,12 @@ def cursor_of(key: Key) -> str:
 
 def _value(kind: type, value: Any) -> Any:
     if kind is UUID:
-        return UUID(value)
+        return UUID(str(value))
     if kind is float and isinstance(value, int):
         return float(value)
     if not isinstance(value, kind):
         raise TypeError(value)
+    # What no list has given out because PostgreSQL can't carry it: a long integer, a text with NUL.
+    if (isinstance(value, int) and abs(value) >= 2**31) or (isinstance(value, str) and "\x00" in value):
+        raise ValueError(value)
     return value

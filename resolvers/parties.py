@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlmodel import col
 
 from models.base import table_of
@@ -152,13 +152,13 @@ async def memberships_by_id(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, 
 
 
 async def members_of(tx: Transaction, party_ids: Iterable[UUID]) -> dict[UUID, list[MembershipView]]:
-    """Every membership of each party, the leader's first, then in the order of asking."""
-    statement = (
-        select_memberships()
-        .where(col(Membership.party_id).in_(party_ids))
-        .order_by(col(Membership.role) != MemberRole.LEADER, col(Membership.id))
-        .limit(MOST_MEMBERSHIPS)
-    )
+    """The memberships of each party, the leader's first, then in the order of asking."""
+    party_id = col(Membership.party_id)
+    order = (col(Membership.role) != MemberRole.LEADER, col(Membership.id))
+    place = func.row_number().over(partition_by=party_id, order_by=order)
+    among = select(col(Membership.id), place.label("place")).where(party_id.in_(party_ids)).subquery()
+    listed = select(among.c.id).where(among.c.place <= MOST_MEMBERSHIPS)
+    statement = select_memberships().where(col(Membership.id).in_(listed)).order_by(*order)
     members: dict[UUID, list[MembershipView]] = {}
     for membership in map(membership_of, await tx.session.execute(statement)):
         members.setdefault(membership.party_id, []).append(membership)

@@ -18,7 +18,7 @@ from models.errors import (
     WrongCredentials,
 )
 from models.regions import region_of
-from models.text import cleaned
+from models.text import cleaned, comparable
 from models.users import Role, Session, User, valid_email, valid_nickname, valid_password
 from resolvers.passwords import Passwords
 from resolvers.tokens import AccessToken, IssuedTokens, TokenIssuer
@@ -108,7 +108,7 @@ async def sign_in(
     Raises:
         WrongCredentials
     """
-    user = await tx.session.scalar(select(User).where(func.lower(col(User.email)) == email.strip().lower()))
+    user = await _user_with(tx, email)
     # No connection waits for argon2, so that a crowd at the door does not stop those inside.
     await tx.session.commit()
     if not await keys.passwords.verify(user.password_hash if user else None, password) or user is None:
@@ -187,7 +187,7 @@ async def grant_role(tx: Transaction, email: str, role: Role) -> UserView:
     Raises:
         WrongCredentials: Nobody has this e-mail address.
     """
-    user = await tx.session.scalar(select(User).where(func.lower(col(User.email)) == email.strip().lower()))
+    user = await _user_with(tx, email)
     if user is None:
         raise WrongCredentials
     user.role = role
@@ -216,6 +216,12 @@ def check_point(field: str, latitude: float, longitude: float) -> None:
             "Latitude goes from -90 to 90 degrees, longitude from -180 to 180.",
             "위도는 -90에서 90, 경도는 -180에서 180 사이여야 해요.",
         )
+
+
+async def _user_with(tx: Transaction, email: str) -> User | None:
+    # Lowered by the database on both sides: Python has other ideas of some letters.
+    same = func.lower(col(User.email)) == func.lower(comparable(email))
+    return await tx.session.scalar(select(User).where(same))
 
 
 def _open_session(tx: Transaction, keys: Keys, user: UserView, user_agent: str | None) -> SignedIn:

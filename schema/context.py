@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 import strawberry
@@ -79,7 +80,7 @@ class Context:
         """A transaction for a query."""
         return self.transactions.read()
 
-    def for_operation(self) -> "Context":
+    def for_operation(self) -> Self:
         """A copy for one operation, which remembers nothing of earlier ones."""
         return replace(self)
 

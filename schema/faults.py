@@ -7,7 +7,7 @@ import asyncio
 import logging
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError
 
 from models.errors import DomainError, InvalidInput, Language
 from resolvers.pages import MalformedCursor
@@ -55,16 +55,13 @@ def format_error(error: GraphQLError, language: Language = "ko") -> dict[str, An
 def _told(
     error: GraphQLError, cause: BaseException | None, language: Language
 ) -> tuple[str, str, dict[str, Any]]:
+    if error.extensions and "code" in error.extensions:
+        return str(error.extensions["code"]), error.message, {}  # coded on purpose where it was made
     match cause:
-        case None if isinstance(error, GraphQLSyntaxError):
-            return "GRAPHQL_PARSE_FAILED", error.message, {}
-        case None if error.extensions and "code" in error.extensions:
-            return str(error.extensions["code"]), error.message, {}
-        case None if error.path is not None:
-            # graphql-core's own complaint about an argument, or about what a resolver answered.
-            return _internal(error, error)
+        case None if error.path is None:
+            return "BAD_USER_INPUT", error.message, {}  # a variable does not fit its type
         case None:
-            return "GRAPHQL_VALIDATION_FAILED", error.message, {}
+            return _internal(error, error)  # graphql-core complains about what a resolver answered
         case ProgramError():
             return cause.code, str(cause), {}
         case MalformedCursor():

@@ -1,0 +1,148 @@
+"""The composition root: every part made from the settings and put together."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from graphql import GraphQLError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from app.auth import ContextMaker
+from app.cache import RedisClient, make_redis
+from app.database import make_engine
+from app.graphiql import graphiql_routes
+from app.health import Health, answers, pings
+from app.settings import ROOT, Settings
+from app.transport.context import OperationContext
+from app.transport.documents import Documents
+from app.transport.endpoint import GraphQLEndpoint
+from app.transport.executor import EventExecutor
+from app.transport.limits import TransportLimits
+from resolvers.passwords import Passwords
+from resolvers.tokens import TokenIssuer
+from resolvers.transaction import Clock, Transactions
+from resolvers.users import Keys
+from schema.context import Context
+from schema.faults import format_error
+from schema.root import make_schema
+
+
+def utc_now() -> datetime:
+    """The clock of the real world."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the process shares: made once, closed at the end."""
+
+    settings: Settings
+    engine: AsyncEngine
+    redis: RedisClient
+    transactions: Transactions
+    keys: Keys
+
+    async def close(self) -> None:
+        """Let go of every connection and thread."""
+        self.keys.passwords.close()
+        await self.redis.aclose()
+        await self.engine.dispose()
+
+
+def make_parts(settings: Settings, clock: Clock = utc_now, passwords: Passwords | None = None) -> Parts:
+    """Open nothing yet: connections are made when they are needed.
+
+    `settings` names both servers: `app.servers` starts the embedded ones where they are not set.
+    """
+    if settings.database_url is None or settings.redis_url is None:
+        raise ValueError("the addresses of both servers must be known by now")
+    engine = make_engine(
+        settings.database_url, pool_size=settings.database_pool, connect_within_s=settings.database_wait_s
+    )
+    return Parts(
+        settings=settings,
+        engine=engine,
+        redis=make_redis(settings.redis_url, wait_s=settings.redis_wait_s),
+        transactions=transactions_on(engine, clock),
+        keys=Keys(
+            passwords or Passwords(),
+            TokenIssuer(settings.signing_key(), settings.access_lifetime, settings.refresh_lifetime),
+        ),
+    )
+
+
+def transactions_on(engine: AsyncEngine, clock: Clock = utc_now) -> Transactions:
+    """The means to open transactions on a pool of connections."""
+    reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Transactions(
+        async_sessionmaker(engine, expire_on_commit=False),
+        async_sessionmaker(reading, expire_on_commit=False),
+        clock,
+    )
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a server runs, and how it is told that its server is about to stop."""
+
+    asgi: Starlette
+    #: Not ready any more, no new sockets, and the old ones closed over some seconds.
+    drain: Callable[[], Awaitable[None]]
+
+
+def make_app(parts: Parts) -> Application:
+    """GraphQL on `/graphql`, its explorer on `/graphiql`, health on `/livez` and `/readyz`."""
+    settings = parts.settings
+    documents = Documents(max_tokens=settings.max_tokens)
+    endpoint = GraphQLEndpoint(
+        make_schema(documents.extension, execution_context_class=EventExecutor),
+        ContextMaker(parts.transactions, parts.keys),
+        _limits(settings),
+        format_error=_format,
+        allowed_origins=settings.allowed_origins,
+        now=parts.transactions.clock,
+        ide_path="/graphiql",
+    )
+    health = Health({"database": answers(parts.engine), "redis": pings(parts.redis)})
+
+    async def drain() -> None:
+        health.is_draining = True
+        await endpoint.drain(settings.drain_s)
+
+    routes: list[BaseRoute] = [
+        Route("/", RedirectResponse("/graphiql")),
+        Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
+        *health.routes(),
+        *graphiql_routes(ROOT / "web" / "dist" / "graphiql"),
+    ]
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["POST"],
+        allow_headers=["authorization", "content-type", "accept-language"],
+        max_age=7200,
+    )
+    return Application(Starlette(routes=routes, middleware=[cors] if settings.allowed_origins else []), drain)
+
+
+def _limits(settings: Settings) -> TransportLimits:
+    return TransportLimits(
+        max_body_bytes=settings.max_body_bytes,
+        max_json_depth=settings.max_json_depth,
+        max_message_bytes=settings.max_message_bytes,
+        max_subscriptions=settings.max_subscriptions,
+        execution_s=settings.execution_s,
+        connection_init_s=settings.connection_init_s,
+        ping_every_s=settings.ping_every_s,
+        pong_within_s=settings.pong_within_s,
+    )
+
+
+def _format(error: GraphQLError, context: OperationContext | None) -> dict[str, object]:
+    return format_error(error, context.language if isinstance(context, Context) else "ko")
