@@ -19,13 +19,14 @@ from app.asgi import make_parts, transactions_on
 from app.database import make_engine
 from app.demo import load_demo, show_demo
 from app.embedded.errors import EmbeddedServersError
+from app.jobs_cli import jobs
 from app.logs import configure_logs
 from app.serve import listening_socket, serve, url_of
 from app.servers import NotReady, check_servers, running_servers
 from app.settings import ROOT, MissingSetting, Settings
 from app.worker import work
 from importers.runs import ImportFailed
-from models.errors import DomainError
+from models.errors import DomainError, WrongCredentials
 from models.users import Role
 from resolvers.users import grant_role
 from schema.root import make_schema
@@ -38,6 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(jobs, name="jobs")
 out, err = Console(), Console(stderr=True)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")]
@@ -165,6 +167,8 @@ def _set_role(email: str, role: Role) -> None:
         try:
             async with transactions_on(engine).write() as tx:
                 return (await grant_role(tx, email, role)).nickname
+        except WrongCredentials:
+            raise NotReady(f"Nobody has signed up as {email}.") from None
         finally:
             await engine.dispose()
 

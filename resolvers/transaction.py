@@ -4,12 +4,16 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from models.errors import DomainError
+from resolvers import events
+from resolvers.job_rows import Claim
+from resolvers.jobs import Jobs
 
 Clock = Callable[[], datetime]
 """Tells the time, with its offset. The only clock that anything of ours looks at."""
@@ -24,10 +28,21 @@ class Unavailable(Exception):
 
 @dataclass
 class Transaction:
-    """What a resolver may touch: the rows and the time."""
+    """What a resolver may touch: the rows, the time, and what is to happen later."""
 
     session: AsyncSession
     now: datetime
+    #: The job that this transaction performs, if it performs one.
+    claim: Claim | None = None
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """What is to happen later, if this transaction commits."""
+        return Jobs(self.session, self.now, self.claim)
+
+    async def publish(self, event: events.Event) -> None:
+        """Say what has happened; whoever listens hears of it if this transaction commits."""
+        await events.publish(self, event)
 
 
 @dataclass(frozen=True)
@@ -40,15 +55,15 @@ class Transactions:
     clock: Clock
 
     @asynccontextmanager
-    async def write(self) -> AsyncGenerator[Transaction, None]:
-        """A transaction that commits at the end, or leaves nothing behind.
+    async def write(self, claim: Claim | None = None) -> AsyncGenerator[Transaction, None]:
+        """A transaction that commits at the end, or leaves nothing behind. It may perform a picked job.
 
         A refusal that `keeps_changes` (a stolen token ends its session) commits and is raised on.
         """
         with _reachable():
             async with self.writers() as session:
                 try:
-                    yield Transaction(session, self.clock())
+                    yield Transaction(session, self.clock(), claim)
                 except DomainError as refusal:
                     if refusal.keeps_changes:
                         await session.commit()

@@ -1,0 +1,63 @@
+"""What has happened, told to whoever listens, without knowing them.
+
+An event is a frozen dataclass beside the verbs of its domain. Publishing it writes one durable job for each
+listener, in the transaction of the change: each listener is tried again on its own until it succeeds.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from models.base import new_id
+from resolvers.jobs import add_kind, load_handlers
+
+if TYPE_CHECKING:
+    from resolvers.transaction import Transaction
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that has happened. Listeners get its fields, maybe much later: ids rather than rows."""
+
+
+EventT = TypeVar("EventT", bound=Event)
+Listener = Callable[["Transaction", EventT], Awaitable[None]]
+
+_listeners: defaultdict[type[Event], list[str]] = defaultdict(list)
+
+
+def listens(
+    event_type: type[EventT], *, name: str | None = None, attempts: int = 8, within_s: float = 60
+) -> Callable[[Listener[EventT]], Listener[EventT]]:
+    """Call the function for each event of exactly this type, at least once, in a transaction of its own.
+
+    Waiting events find their listener by its name, which is its module and its own name: give the old one as
+    `name` when it moves.
+    """
+    if not is_dataclass(event_type):
+        raise TypeError(f"{event_type.__qualname__} has to be a frozen dataclass.")
+
+    def register(listener: Listener[EventT]) -> Listener[EventT]:
+        async def handle(tx: "Transaction", key: UUID, *, event: EventT) -> None:
+            await listener(tx, event)
+
+        job = f"listener:{name or f'{listener.__module__}.{_name_of(listener)}'}"
+        add_kind(job, handle, {"key": UUID, "event": event_type}, attempts=attempts, within_s=within_s)
+        _listeners[event_type].append(job)
+        return listener
+
+    return register
+
+
+async def publish(tx: "Transaction", event: Event) -> None:
+    """Tell everybody who listens, once this transaction has committed. Nobody may be listening."""
+    load_handlers()
+    occurrence = new_id()
+    for job in _listeners.get(type(event), []):
+        await tx.jobs.soon(job, occurrence, event=event)
+
+
+def _name_of(listener: Callable[..., Any]) -> str:
+    return getattr(listener, "__name__", type(listener).__name__)
