@@ -110,6 +110,26 @@ class WrongCredentials(DomainError):
 
 
 @dataclass(eq=False)
+class TooManyAttempts(DomainError):
+    """The password was wrong too often, for this account or from this address. It was not looked at again."""
+
+    #: Whole seconds, 1 or more, after which the next attempt counts.
+    retry_after_s: int
+    en: ClassVar[str] = "Too many failed attempts. Try again in {retry_after_s} seconds."
+    ko: ClassVar[str] = "여러 번 실패했어요. {retry_after_s}초 뒤에 다시 시도해 주세요."
+
+
+@dataclass(eq=False)
+class OpenObligations(DomainError):
+    """The person can't withdraw yet: others count on them."""
+
+    #: Those the person leads or has a place in that are neither done nor canceled; 100 at most.
+    party_ids: tuple[UUID, ...]
+    en: ClassVar[str] = "You are still in a party. Leave it, cancel it or complete it first."
+    ko: ClassVar[str] = "아직 끝나지 않은 파티가 있어요. 먼저 나가거나 취소하거나 마쳐 주세요."
+
+
+@dataclass(eq=False)
 class SessionExpired(DomainError):
     """The session ended: by time, by signing out, or because its refresh token came twice."""
 
@@ -162,6 +182,40 @@ class AlreadyJoined(DomainError):
     membership_id: UUID
     en: ClassVar[str] = "You have joined this party or asked to join it already."
     ko: ClassVar[str] = "이미 참가했거나 신청한 파티예요."
+
+
+@dataclass(eq=False)
+class NotPartyMember(DomainError):
+    """The person has no place in this party, or no request for one."""
+
+    en: ClassVar[str] = "You are not in this party."
+    ko: ClassVar[str] = "참가하고 있지 않은 파티예요."
+
+
+@dataclass(eq=False)
+class LeaderStays(DomainError):
+    """The leader keeps the first place: a party without its leader is canceled instead."""
+
+    en: ClassVar[str] = "The leader can't leave or be removed. Cancel the party instead."
+    ko: ClassVar[str] = "파티장은 나가거나 내보낼 수 없어요. 대신 파티를 취소해 주세요."
+
+
+@dataclass(eq=False)
+class TooEarly(DomainError):
+    """It can be done from a later time on."""
+
+    since: datetime
+    en: ClassVar[str] = "This is possible once the party has started."
+    ko: ClassVar[str] = "파티가 시작된 뒤에 할 수 있어요."
+
+
+@dataclass(eq=False)
+class TooLate(DomainError):
+    """It could be done until an earlier time."""
+
+    until: datetime
+    en: ClassVar[str] = "This was possible until the party started."
+    ko: ClassVar[str] = "파티가 시작된 뒤에는 할 수 없어요."
 
 
 @dataclass(eq=False)

@@ -1,20 +1,35 @@
-"""Parties, their members, and what happened to them."""
+"""Parties: their places, their times, and how they end."""
 
+from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Index, text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from models.base import DERIVED, INSTANT, Cube, Row, code, is_instant, new_id, one_of
-from models.errors import AlreadyDecided, InvalidInput, NotEnoughUnits, NotPartyLeader, PartyClosed, PartyFull
+from models.errors import (
+    InvalidInput,
+    NotEnoughUnits,
+    NotPartyLeader,
+    PartyClosed,
+    PartyFull,
+    TooEarly,
+    TooLate,
+)
+from models.memberships import MemberRole, Membership, MembershipStatus
+from models.ranges import check_range
 from models.text import cleaned
 
 LONGEST = timedelta(hours=24)
 FARTHEST_AHEAD = timedelta(days=60)
+COMPLETE_WITHIN = timedelta(hours=24)
+"""After its end; then a party that nobody completed is canceled."""
+HIGHEST_PRICE = 1_000_000_000
+"""In won."""
+TIMES = frozenset({"starts_at", "ends_at", "join_by"})
 
 
 class PartyStatus(StrEnum):
@@ -33,26 +48,20 @@ class Approval(StrEnum):
     AUTO = "AUTO"
 
 
-class MemberRole(StrEnum):
-    """What a person is in a party."""
+class CancelReason(StrEnum):
+    """Why a party does not take place."""
 
-    LEADER = "LEADER"
-    MEMBER = "MEMBER"
-
-
-class MembershipStatus(StrEnum):
-    """Where a person's place in a party is in its life."""
-
-    REQUESTED = "REQUESTED"
-    ACCEPTED = "ACCEPTED"
-    REJECTED = "REJECTED"
-    WITHDRAWN = "WITHDRAWN"
-    LEFT = "LEFT"
-    REMOVED = "REMOVED"
+    BY_LEADER = "BY_LEADER"
+    TOO_FEW_MEMBERS = "TOO_FEW_MEMBERS"
+    NOT_COMPLETED = "NOT_COMPLETED"
+    LEADER_LEFT = "LEADER_LEFT"
 
 
-LIVE_MEMBERSHIPS = (MembershipStatus.REQUESTED, MembershipStatus.ACCEPTED)
-"""Statuses of which a person can have one per party."""
+class Change(NamedTuple):
+    """What a field of a party was, and what it is."""
+
+    before: Any
+    after: Any
 
 
 class Party(Row, table=True):
@@ -99,6 +108,10 @@ class Party(Row, table=True):
             name="full_follows_from_places",
         ),
         CheckConstraint("estimated_price BETWEEN 0 AND 1000000000", name="estimated_price_range"),
+        CheckConstraint("actual_price BETWEEN 0 AND 1000000000", name="actual_price_range"),
+        CheckConstraint("(status = 'DONE') = (actual_price IS NOT NULL)", name="done_has_price"),
+        one_of("cancel_reason", CancelReason),
+        CheckConstraint("(status = 'CANCELED') = (cancel_reason IS NOT NULL)", name="canceled_has_reason"),
     )
     __mapper_args__: ClassVar = {"exclude_properties": DERIVED}
 
@@ -109,6 +122,7 @@ class Party(Row, table=True):
     item_count: int
     item_unit: str = Field(max_length=20)
     estimated_price: int | None = None
+    actual_price: int | None = None
     capacity: int
     min_members: int
     accepted_count: int = 0
@@ -117,6 +131,7 @@ class Party(Row, table=True):
     ends_at: datetime = Field(sa_type=INSTANT)
     join_by: datetime = Field(sa_type=INSTANT)
     status: PartyStatus = Field(default=PartyStatus.OPEN, sa_type=code(PartyStatus))
+    cancel_reason: CancelReason | None = Field(default=None, sa_type=code(CancelReason))
     note: str | None = Field(default=None, max_length=500)
     approval: Approval = Field(default=Approval.MANUAL, sa_type=code(Approval))
     created_at: datetime = Field(sa_type=INSTANT)
@@ -127,26 +142,26 @@ class Party(Row, table=True):
         Raises:
             InvalidInput: With the field that breaks a rule.
         """
+        self._check_words()
+        self._check_times(now, TIMES)
+
+    def _check_words(self) -> None:
         self.item_unit = cleaned("itemUnit", self.item_unit, at_most=20)
         self.note = (
             cleaned("note", self.note, at_least=0, at_most=500, multiline=True) or None if self.note else None
         )
-        _check_range("itemCount", self.item_count, 1, 10_000)
-        _check_range("capacity", self.capacity, 2, 50)
-        _check_range("minMembers", self.min_members, 2, self.capacity)
+        check_range("itemCount", self.item_count, 1, 10_000)
+        check_range("capacity", self.capacity, 2, 50)
+        check_range("minMembers", self.min_members, 2, self.capacity)
         if self.estimated_price is not None:
-            _check_range("estimatedPrice", self.estimated_price, 0, 1_000_000_000)
-        self._check_times(now)
+            check_range("estimatedPrice", self.estimated_price, 0, HIGHEST_PRICE)
 
-    def _check_times(self, now: datetime) -> None:
-        for field, moment in (
-            ("startsAt", self.starts_at),
-            ("endsAt", self.ends_at),
-            ("joinBy", self.join_by),
-        ):
+    def _check_times(self, now: datetime, changed: Set[str]) -> None:
+        moments = {"startsAt": self.starts_at, "endsAt": self.ends_at, "joinBy": self.join_by}
+        for field, moment in moments.items():
             if not is_instant(moment):
                 raise InvalidInput(field, "Give the time with its offset.", "시간대를 함께 적어 주세요.")
-        if not now < self.join_by:
+        if "join_by" in changed and not now < self.join_by:
             raise InvalidInput(
                 "joinBy", "Joining must end in the future.", "신청 마감은 지금보다 뒤여야 해요."
             )
@@ -156,9 +171,17 @@ class Party(Row, table=True):
                 "Joining must end before the party starts.",
                 "신청 마감은 시작 시간보다 늦을 수 없어요.",
             )
+        if "starts_at" in changed and not now < self.starts_at:
+            raise InvalidInput(
+                "startsAt", "The party must start in the future.", "시작 시간은 지금보다 뒤여야 해요."
+            )
         if not self.starts_at < self.ends_at:
             raise InvalidInput(
                 "endsAt", "The party must end after it starts.", "끝나는 시간이 시작보다 뒤여야 해요."
+            )
+        if "ends_at" in changed and not now < self.ends_at:
+            raise InvalidInput(
+                "endsAt", "The party must end in the future.", "끝나는 시간은 지금보다 뒤여야 해요."
             )
         if self.ends_at - self.starts_at > LONGEST:
             raise InvalidInput("endsAt", "A party lasts 24 hours at most.", "파티는 24시간을 넘을 수 없어요.")
@@ -168,33 +191,38 @@ class Party(Row, table=True):
             )
 
     @property
+    def is_live(self) -> bool:
+        """Whether the party is neither done nor canceled."""
+        return self.status in (PartyStatus.OPEN, PartyStatus.FULL)
+
+    @property
     def units_left(self) -> int:
         """Units of the pack that nobody has taken."""
         return self.item_count - self.accepted_quantity
 
-    def open_with(self, leader_id: UUID, quantity: int, now: datetime) -> "Membership":
+    def open_with(self, leader_id: UUID, quantity: int, now: datetime) -> Membership:
         """Give the leader the first place."""
-        _check_quantity(quantity, self.units_left)
+        check_range("quantity", quantity, 1, self.units_left)
         leader = Membership(
             party_id=self.id, user_id=leader_id, role=MemberRole.LEADER, quantity=quantity, created_at=now
         )
         self._take_place(leader, now)
         return leader
 
-    def join(self, user_id: UUID, quantity: int, now: datetime) -> "Membership":
+    def join(self, user_id: UUID, quantity: int, now: datetime) -> Membership:
         """Ask for a place; with approval AUTO take it. The caller holds the row lock on this party.
 
         Raises:
             PartyClosed, PartyFull, NotEnoughUnits, InvalidInput
         """
-        _check_quantity(quantity, self.item_count)
+        check_range("quantity", quantity, 1, self.item_count)
         self._check_place_for(quantity, now)
         membership = Membership(party_id=self.id, user_id=user_id, quantity=quantity, created_at=now)
         if self.approval is Approval.AUTO:
             self._take_place(membership, now)
         return membership
 
-    def accept(self, membership: "Membership", now: datetime) -> None:
+    def accept(self, membership: Membership, now: datetime) -> None:
         """Give the applicant a place. The caller holds the row lock on this party.
 
         Raises:
@@ -203,6 +231,111 @@ class Party(Row, table=True):
         membership.check_undecided()
         self._check_place_for(membership.quantity, now)
         self._take_place(membership, now)
+
+    def change(self, leader: Membership, changes: Mapping[str, Any], now: datetime) -> dict[str, Change]:
+        """Take what the leader writes about the party, and tell what differs. `quantity` is the leader's own.
+
+        A time has to lie ahead only where it changes: a note can be mended while people meet. The caller holds
+        the row lock on this party; what is refused may be half written, so nothing of it may be committed.
+
+        Raises:
+            PartyClosed, InvalidInput
+        """
+        self.check_live()
+        rows: dict[str, Row] = {field: leader if field == "quantity" else self for field in changes}
+        before = {field: getattr(row, field) for field, row in rows.items()}
+        taken = self.accepted_quantity - leader.quantity
+        for field, row in rows.items():
+            setattr(row, field, changes[field])
+        self._check_words()
+        if self.capacity < self.accepted_count:
+            raise InvalidInput(
+                "capacity",
+                f"{self.accepted_count} people have a place already.",
+                f"이미 {self.accepted_count}명이 참가하고 있어요.",
+            )
+        if "quantity" in changes:
+            check_range("quantity", leader.quantity, 1, max(1, self.item_count - taken))
+        taken += leader.quantity
+        if self.item_count < taken:
+            raise InvalidInput(
+                "itemCount",
+                f"{taken} units are taken already.",
+                f"이미 {taken}개를 나누기로 했어요.",
+            )
+        news = {
+            field: Change(before[field], getattr(row, field))
+            for field, row in rows.items()
+            if getattr(row, field) != before[field]
+        }
+        if moved := TIMES & news.keys():
+            self._check_times(now, moved)
+        self.accepted_quantity = taken
+        self._follow_places()
+        return news
+
+    def cancel(self, reason: CancelReason) -> None:
+        """End the party before it took place. The caller holds the row lock on this party.
+
+        Raises:
+            PartyClosed
+        """
+        self.check_live()
+        self.status = PartyStatus.CANCELED
+        self.cancel_reason = reason
+
+    def complete(self, price: int, now: datetime) -> None:
+        """End the party with what the pack has cost, in won. The caller holds the row lock on this party.
+
+        Raises:
+            PartyClosed, TooEarly, InvalidInput
+        """
+        self.check_live()
+        if now < self.starts_at:
+            raise TooEarly(self.starts_at)
+        check_range("actualPrice", price, 0, HIGHEST_PRICE)
+        self.status = PartyStatus.DONE
+        self.actual_price = price
+
+    def leave(self, membership: Membership, now: datetime) -> None:
+        """Let a member give the place back. The caller holds the row lock on this party.
+
+        Raises:
+            LeaderStays, NotPartyMember, PartyClosed, TooLate
+        """
+        membership.check_can_go()
+        self.check_live()
+        if now >= self.starts_at:
+            raise TooLate(self.starts_at)
+        membership.status = MembershipStatus.LEFT
+        self._free_place(membership, now)
+
+    def remove(self, membership: Membership, reason: str, now: datetime) -> None:
+        """Take a member's place away. The caller holds the row lock on this party.
+
+        Raises:
+            LeaderStays, NotPartyMember, PartyClosed, InvalidInput
+        """
+        membership.check_can_go()
+        self.check_live()
+        membership.reason = cleaned("reason", reason, at_most=500, multiline=True)
+        membership.status = MembershipStatus.REMOVED
+        self._free_place(membership, now)
+
+    def _free_place(self, membership: Membership, now: datetime) -> None:
+        membership.decided_at = now
+        self.accepted_count -= 1
+        self.accepted_quantity -= membership.quantity
+        self._follow_places()
+
+    def check_live(self) -> None:
+        """See that the party is neither done nor canceled: nothing brings it back.
+
+        Raises:
+            PartyClosed
+        """
+        if not self.is_live:
+            raise PartyClosed(self.status, self.join_by)
 
     def check_leader(self, user_id: UUID) -> None:
         """See that the person leads this party.
@@ -214,14 +347,15 @@ class Party(Row, table=True):
             raise NotPartyLeader
 
     def _check_place_for(self, quantity: int, now: datetime) -> None:
-        if self.status in (PartyStatus.DONE, PartyStatus.CANCELED) or now >= self.join_by:
+        self.check_live()
+        if now >= self.join_by:
             raise PartyClosed(self.status, self.join_by)
         if self.status is PartyStatus.FULL:
             raise PartyFull(self.capacity)
         if quantity > self.units_left:
             raise NotEnoughUnits(quantity, self.units_left)
 
-    def _take_place(self, membership: "Membership", now: datetime) -> None:
+    def _take_place(self, membership: Membership, now: datetime) -> None:
         membership.status = MembershipStatus.ACCEPTED
         membership.decided_at = now
         self.accepted_count += 1
@@ -231,92 +365,3 @@ class Party(Row, table=True):
     def _follow_places(self) -> None:
         full = self.accepted_count == self.capacity or self.accepted_quantity == self.item_count
         self.status = PartyStatus.FULL if full else PartyStatus.OPEN
-
-
-class Membership(Row, table=True):
-    """A person's place in a party, or the request for one."""
-
-    __tablename__ = "memberships"  # pyright: ignore[reportAssignmentType]
-    __table_args__: ClassVar = (
-        one_of("role", MemberRole),
-        one_of("status", MembershipStatus),
-        Index(
-            "uq_memberships_live",
-            "party_id",
-            "user_id",
-            unique=True,
-            postgresql_where=text("status IN ('REQUESTED', 'ACCEPTED')"),
-        ),
-        Index("uq_memberships_leader", "party_id", unique=True, postgresql_where=text("role = 'LEADER'")),
-        Index("ix_memberships_party_id", "party_id", "id"),
-        Index("ix_memberships_user_id", "user_id", "party_id"),
-        CheckConstraint("quantity >= 1", name="quantity_positive"),
-        CheckConstraint("role <> 'LEADER' OR status = 'ACCEPTED'", name="leader_stays"),
-    )
-
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    party_id: UUID = Field(foreign_key="parties.id")
-    user_id: UUID = Field(foreign_key="users.id")
-    role: MemberRole = Field(default=MemberRole.MEMBER, sa_type=code(MemberRole))
-    status: MembershipStatus = Field(default=MembershipStatus.REQUESTED, sa_type=code(MembershipStatus))
-    quantity: int
-    created_at: datetime = Field(sa_type=INSTANT)
-    decided_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    #: Why the leader said no, in the leader's words.
-    reason: str | None = Field(default=None, max_length=500)
-
-    def reject(self, now: datetime, reason: str | None = None) -> None:
-        """Turn the request down.
-
-        Raises:
-            AlreadyDecided, InvalidInput
-        """
-        self.check_undecided()
-        self.reason = cleaned("reason", reason, at_most=500, multiline=True) if reason else None
-        self.status = MembershipStatus.REJECTED
-        self.decided_at = now
-
-    def check_undecided(self) -> None:
-        """See that the request still waits for its answer.
-
-        Raises:
-            AlreadyDecided
-        """
-        if self.status is not MembershipStatus.REQUESTED:
-            raise AlreadyDecided(self.id, self.status)
-
-
-class PartyEventKind(StrEnum):
-    """What can happen to a party."""
-
-    CREATED = "CREATED"
-    JOIN_REQUESTED = "JOIN_REQUESTED"
-    JOIN_ACCEPTED = "JOIN_ACCEPTED"
-    JOIN_REJECTED = "JOIN_REJECTED"
-
-
-class PartyEvent(Row, table=True):
-    """Who did what to a party, and when. Written in the transaction of the deed, never changed."""
-
-    __tablename__ = "party_events"  # pyright: ignore[reportAssignmentType]
-    __table_args__: ClassVar = (Index("ix_party_events_party_id", "party_id", "id"),)
-
-    id: UUID = Field(default_factory=new_id, primary_key=True)
-    party_id: UUID = Field(foreign_key="parties.id")
-    kind: PartyEventKind = Field(sa_type=code(PartyEventKind))
-    actor_id: UUID | None = Field(default=None, foreign_key="users.id")
-    at: datetime = Field(sa_type=INSTANT)
-    detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
-
-
-def _check_range(field: str, value: int, lowest: int, highest: int) -> None:
-    if not lowest <= value <= highest:
-        raise InvalidInput(
-            field,
-            f"Choose a number from {lowest} to {highest}.",
-            f"{lowest}에서 {highest} 사이로 골라 주세요.",
-        )
-
-
-def _check_quantity(quantity: int, at_most: int) -> None:
-    _check_range("quantity", quantity, 1, at_most)

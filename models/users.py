@@ -1,19 +1,26 @@
 """People and their sessions."""
 
+import base64
 import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, Column, Computed, ForeignKey, Index, text
 from sqlmodel import Field
 
-from models.base import DERIVED, INSTANT, Row, code, new_id, one_of, position_column, within_degrees
+from models.base import DERIVED, INSTANT, Cube, Row, code, new_id, one_of, unit_vector, within_degrees
 from models.errors import InvalidInput
 from models.text import cleaned
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+WITHDRAWN = "탈퇴한 이웃"
+"""What the nickname of whoever has withdrawn begins with, and nobody else's."""
+
+PERSONAL = ("email", "password_hash", "home_address", "home_region", "home_latitude", "home_longitude")
+"""What is erased when a person withdraws."""
 
 
 class Role(StrEnum):
@@ -24,29 +31,63 @@ class Role(StrEnum):
 
 
 class User(Row, table=True):
-    """A person with a home, around which parties are near."""
+    """A person with a home, around which parties are near; or what is left of one who has withdrawn.
+
+    The row stays for the parties that refer to it. The database sees to it that nothing personal does.
+    """
 
     __tablename__ = "users"  # pyright: ignore[reportAssignmentType]
     __table_args__: ClassVar = (
-        position_column("home_latitude", "home_longitude"),
+        Column(
+            "position",
+            Cube(),
+            # `cube` refuses an array with a NULL in it. Who has no home is near nothing.
+            Computed(
+                "CASE WHEN home_latitude IS NULL THEN NULL::cube"
+                f" ELSE {unit_vector('home_latitude', 'home_longitude')} END",
+                persisted=True,
+            ),
+            nullable=True,
+        ),
         Index("ix_users_position", "position", postgresql_using="gist"),
         Index("uq_users_email", text("lower(email)"), unique=True),
         Index("uq_users_nickname", text("lower(nickname)"), unique=True),
         one_of("role", Role),
         within_degrees("home_latitude", "home_longitude", "home_on_globe"),
+        CheckConstraint(
+            f"num_nonnulls({', '.join(PERSONAL)}) ="
+            f" CASE WHEN withdrawn_at IS NULL THEN {len(PERSONAL)} ELSE 0 END",
+            name="withdrawn_is_erased",
+        ),
+        CheckConstraint(
+            f"withdrawn_at IS NULL OR nickname LIKE '{WITHDRAWN} %' AND role = '{Role.USER}'",
+            name="withdrawn_is_nobody",
+        ),
     )
     __mapper_args__: ClassVar = {"exclude_properties": DERIVED}
 
     id: UUID = Field(default_factory=new_id, primary_key=True)
-    email: str = Field(max_length=254)
-    password_hash: str
+    email: str | None = Field(max_length=254)
+    password_hash: str | None
     nickname: str = Field(max_length=20)
     role: Role = Field(default=Role.USER, sa_type=code(Role))
-    home_address: str = Field(max_length=200)
-    home_region: str = Field(max_length=40)
-    home_latitude: float
-    home_longitude: float
+    home_address: str | None = Field(max_length=200)
+    home_region: str | None = Field(max_length=40)
+    home_latitude: float | None
+    home_longitude: float | None
     created_at: datetime = Field(sa_type=INSTANT)
+    withdrawn_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+    def withdraw(self, now: datetime) -> None:
+        """Erase what is personal. The caller holds the row lock on this person.
+
+        The nickname keeps apart who wrote what, and says nothing: it is made from the random part of the id.
+        """
+        for field in PERSONAL:
+            setattr(self, field, None)
+        self.nickname = f"{WITHDRAWN} {base64.b32encode(self.id.bytes[-8:]).decode().rstrip('=').lower()}"
+        self.role = Role.USER
+        self.withdrawn_at = now
 
 
 class Session(Row, table=True):
@@ -116,4 +157,9 @@ def valid_nickname(value: str) -> str:
     Raises:
         InvalidInput
     """
-    return cleaned("nickname", value, at_least=2, at_most=20)
+    nickname = cleaned("nickname", value, at_least=2, at_most=20)
+    if nickname.startswith(WITHDRAWN):
+        raise InvalidInput(
+            "nickname", "This nickname can't be chosen. Take another one.", "쓸 수 없는 별명이에요."
+        )
+    return nickname

@@ -1,42 +1,36 @@
-"""Parties: making one, joining one, letting people in."""
+"""Parties: making one, changing it, and how it ends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlmodel import col
+from typing_extensions import TypedDict
 
 from models.base import table_of
-from models.errors import AlreadyDecided, AlreadyJoined, NotFound
+from models.errors import InvalidInput, NotFound
 from models.items import Item
 from models.markets import Market
-from models.parties import (
-    LIVE_MEMBERSHIPS,
-    Approval,
-    MemberRole,
-    Membership,
-    MembershipStatus,
-    Party,
-    PartyEvent,
-    PartyEventKind,
-    PartyStatus,
-)
+from models.memberships import LIVE_MEMBERSHIPS, Attendance, MemberRole, Membership, MembershipStatus
+from models.parties import COMPLETE_WITHIN, Approval, CancelReason, Change, Party, PartyStatus
+from models.party_events import PartyEventKind
+from models.shares import split
+from resolvers.history import record
+from resolvers.jobs import job
+from resolvers.locks import lock_party
 from resolvers.pages import Page, PageOf, paged
+from resolvers.party_events import PartyCanceled, PartyChanged, PartyCompleted, PartyCreated, PartyFilled
 from resolvers.transaction import Transaction
-from resolvers.views import (
-    MembershipView,
-    PartyView,
-    membership_of,
-    party_of,
-    select_memberships,
-    select_parties,
-)
+from resolvers.views import PartyView, party_of, select_parties
 
-MOST_MEMBERSHIPS = 1_000
-"""As many memberships of one party are listed; only a crowd of rejected applicants can reach it."""
+JOINING_ENDS = "party.joining_ends"
+GIVE_UP = "party.give_up"
+
+TOLD = frozenset({"starts_at", "ends_at", "join_by", "market_id", "item_id", "estimated_price", "capacity"})
+"""Members hear of a change of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,24 @@ class PartyDraft:
     note: str | None = None
     approval: Approval = Approval.MANUAL
     quantity: int = 1
+
+
+class PartyChanges(TypedDict, total=False):
+    """What a leader writes anew about a party; what is left out stays."""
+
+    market_id: UUID
+    item_id: UUID
+    item_count: int
+    item_unit: str
+    estimated_price: int | None
+    capacity: int
+    min_members: int
+    starts_at: datetime
+    ends_at: datetime
+    join_by: datetime
+    note: str | None
+    approval: Approval
+    quantity: int
 
 
 async def create_party(tx: Transaction, viewer_id: UUID, draft: PartyDraft) -> PartyView:
@@ -82,102 +94,104 @@ async def create_party(tx: Transaction, viewer_id: UUID, draft: PartyDraft) -> P
     )
     party.check(tx.now)
     leader = party.open_with(viewer_id, draft.quantity, tx.now)
-    if await tx.session.scalar(select(col(Item.id)).where(col(Item.id) == draft.item_id)) is None:
-        raise NotFound("item", draft.item_id)
-    await _insert(tx, party)
+    await _check_item(tx, draft.item_id)
+    position = await _position(tx, draft.market_id)
+    await tx.session.execute(
+        insert(table_of(Party)).values(party.model_dump() | {"market_position": position})
+    )
     tx.session.add(leader)
-    _record(tx, party.id, PartyEventKind.CREATED, viewer_id)
+    record(tx, party.id, PartyEventKind.CREATED, viewer_id)
+    await _set_deadlines(tx, party)
+    await tx.publish(PartyCreated(party.id, viewer_id))
     return await _read_back(tx, party.id)
 
 
-async def join_party(tx: Transaction, viewer_id: UUID, party_id: UUID, quantity: int = 1) -> MembershipView:
-    """Ask for a place in a party; where approval is AUTO, take it.
+async def update_party(tx: Transaction, viewer_id: UUID, party_id: UUID, changes: PartyChanges) -> PartyView:
+    """Change what the leader has written. Fewer places than members, or fewer units than taken, are refused.
 
     Raises:
-        NotFound, AlreadyJoined, AlreadyDecided, PartyClosed, PartyFull, NotEnoughUnits, InvalidInput
+        NotFound, NotPartyLeader, PartyClosed, InvalidInput
     """
-    party = await _locked(tx, party_id)
-    earlier = await tx.session.scalars(
-        select(Membership).where(col(Membership.party_id) == party_id, col(Membership.user_id) == viewer_id)
+    party = await lock_party(tx, party_id)
+    party.check_leader(viewer_id)
+    party.check_live()
+    was_full = party.status is PartyStatus.FULL
+    fields: dict[str, Any] = dict(changes)
+    # Looked up before anything is written: what does not exist is told by its name, not by a foreign key.
+    if "item_id" in fields:
+        await _check_item(tx, fields["item_id"])
+    moved = await _move(tx, party, fields.pop("market_id", party.market_id))
+    news = moved | party.change(await _leader(tx, party_id), fields, tx.now)
+    if news:
+        detail = {field: {"from": was, "to": is_now} for field, (was, is_now) in sorted(news.items())}
+        record(tx, party_id, PartyEventKind.CHANGED, viewer_id, **detail)
+        await tx.publish(PartyChanged(party_id, viewer_id, sorted(news.keys() & TOLD)))
+    if news.keys() & {"ends_at", "join_by"}:
+        await _set_deadlines(tx, party)
+    if party.status is PartyStatus.FULL and not was_full:
+        await tx.publish(PartyFilled(party_id, viewer_id))
+    return await _read_back(tx, party_id)
+
+
+async def cancel_party(tx: Transaction, viewer_id: UUID, party_id: UUID) -> PartyView:
+    """End a party before it took place, as its leader.
+
+    Raises:
+        NotFound, NotPartyLeader, PartyClosed
+    """
+    party = await lock_party(tx, party_id)
+    party.check_leader(viewer_id)
+    await _cancel(tx, party, viewer_id, CancelReason.BY_LEADER)
+    return await _read_back(tx, party_id)
+
+
+async def complete_party(
+    tx: Transaction, viewer_id: UUID, party_id: UUID, price: int, attendance: Mapping[UUID, bool]
+) -> PartyView:
+    """End a party with the price paid, in won, and who came, as its leader; split the price.
+
+    `attendance` has every accepted member, by the person's id; the leader may be left out, having come.
+
+    Raises:
+        NotFound, NotPartyLeader, PartyClosed, TooEarly, InvalidInput
+    """
+    party = await lock_party(tx, party_id)
+    party.check_leader(viewer_id)
+    party.complete(price, tx.now)
+    accepted = col(Membership.status) == MembershipStatus.ACCEPTED
+    members = list(
+        await tx.session.scalars(select(Membership).where(col(Membership.party_id) == party_id, accepted))
     )
-    for membership in earlier:
-        if membership.status in LIVE_MEMBERSHIPS:
-            raise AlreadyJoined(membership.id)
-        if membership.status in (MembershipStatus.REJECTED, MembershipStatus.REMOVED):
-            raise AlreadyDecided(membership.id, membership.status)
-    membership = party.join(viewer_id, quantity, tx.now)
-    tx.session.add(membership)
-    accepted = membership.status is MembershipStatus.ACCEPTED
-    kind = PartyEventKind.JOIN_ACCEPTED if accepted else PartyEventKind.JOIN_REQUESTED
-    _record(tx, party_id, kind, viewer_id, user=viewer_id, quantity=quantity)
-    return await _member(tx, membership.id)
+    _record_attendance(members, party.leader_id, attendance)
+    parts = split(price, party.leader_id, {member.user_id: member.quantity for member in members})
+    for member in members:
+        member.amount = parts[member.user_id]
+    record(tx, party_id, PartyEventKind.DONE, viewer_id, price=price)
+    await _drop_deadlines(tx, party_id)
+    await tx.publish(PartyCompleted(party_id, viewer_id))
+    return await _read_back(tx, party_id)
 
 
-async def accept_member(tx: Transaction, viewer_id: UUID, membership_id: UUID) -> MembershipView:
-    """Let an applicant in, as the party's leader.
-
-    Raises:
-        NotFound, NotPartyLeader, AlreadyDecided, PartyClosed, PartyFull, NotEnoughUnits
-    """
-    party, membership = await _request_to_decide(tx, viewer_id, membership_id)
-    party.accept(membership, tx.now)
-    _record(tx, party.id, PartyEventKind.JOIN_ACCEPTED, viewer_id, user=membership.user_id)
-    return await _member(tx, membership.id)
+@job(JOINING_ENDS)
+async def end_joining(tx: Transaction, key: UUID) -> None:
+    """At `join_by`: a party with too few members does not take place."""
+    party = await lock_party(tx, key)
+    if party.is_live and tx.now >= party.join_by and party.accepted_count < party.min_members:
+        await _cancel(tx, party, None, CancelReason.TOO_FEW_MEMBERS)
 
 
-async def reject_member(
-    tx: Transaction, viewer_id: UUID, membership_id: UUID, reason: str | None = None
-) -> MembershipView:
-    """Turn an applicant down, as the party's leader.
-
-    Raises:
-        NotFound, NotPartyLeader, AlreadyDecided, InvalidInput
-    """
-    party, membership = await _request_to_decide(tx, viewer_id, membership_id)
-    membership.reject(tx.now, reason)
-    _record(tx, party.id, PartyEventKind.JOIN_REJECTED, viewer_id, user=membership.user_id)
-    return await _member(tx, membership.id)
+@job(GIVE_UP)
+async def give_up(tx: Transaction, key: UUID) -> None:
+    """A day after its end: a party that nobody completed is over."""
+    party = await lock_party(tx, key)
+    if party.is_live and tx.now >= party.ends_at + COMPLETE_WITHIN:
+        await _cancel(tx, party, None, CancelReason.NOT_COMPLETED)
 
 
 async def parties_by_id(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, PartyView]:
     """Those of the parties that exist."""
     rows = await tx.session.execute(select_parties().where(col(Party.id).in_(ids)))
     return {party.id: party for party in map(party_of, rows)}
-
-
-async def memberships_by_id(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, MembershipView]:
-    """Those of the memberships that exist."""
-    rows = await tx.session.execute(select_memberships().where(col(Membership.id).in_(ids)))
-    return {membership.id: membership for membership in map(membership_of, rows)}
-
-
-async def members_of(tx: Transaction, party_ids: Iterable[UUID]) -> dict[UUID, list[MembershipView]]:
-    """The memberships of each party, the leader's first, then in the order of asking."""
-    party_id = col(Membership.party_id)
-    order = (col(Membership.role) != MemberRole.LEADER, col(Membership.id))
-    place = func.row_number().over(partition_by=party_id, order_by=order)
-    among = select(col(Membership.id), place.label("place")).where(party_id.in_(party_ids)).subquery()
-    listed = select(among.c.id).where(among.c.place <= MOST_MEMBERSHIPS)
-    statement = select_memberships().where(col(Membership.id).in_(listed)).order_by(*order)
-    members: dict[UUID, list[MembershipView]] = {}
-    for membership in map(membership_of, await tx.session.execute(statement)):
-        members.setdefault(membership.party_id, []).append(membership)
-    return members
-
-
-async def latest_memberships(
-    tx: Transaction, user_id: UUID, party_ids: Iterable[UUID]
-) -> dict[UUID, MembershipView]:
-    """The person's newest membership in each of the parties, whatever became of it."""
-    party_id, newest = col(Membership.party_id), col(Membership.id).desc()
-    statement = (
-        select_memberships()
-        .distinct(party_id)
-        .where(col(Membership.user_id) == user_id, party_id.in_(party_ids))
-        .order_by(party_id, newest)
-    )
-    rows = await tx.session.execute(statement)
-    return {membership.party_id: membership for membership in map(membership_of, rows)}
 
 
 async def parties_of(
@@ -211,49 +225,69 @@ async def parties_of(
     return paged([party_of(row) for row in rows], [(row.membership_id,) for row in rows], page)
 
 
-async def _insert(tx: Transaction, party: Party) -> None:
-    market = table_of(Market)
-    position = select(market.c.position).where(market.c.id == party.market_id)
-    if await tx.session.scalar(select(market.c.id).where(market.c.id == party.market_id)) is None:
-        raise NotFound("market", party.market_id)
-    values: dict[str, Any] = party.model_dump() | {"market_position": position.scalar_subquery()}
-    await tx.session.execute(insert(table_of(Party)).values(values))
+async def _cancel(tx: Transaction, party: Party, actor_id: UUID | None, reason: CancelReason) -> None:
+    party.cancel(reason)
+    record(tx, party.id, PartyEventKind.CANCELED, actor_id, reason=reason)
+    await _drop_deadlines(tx, party.id)
+    await tx.publish(PartyCanceled(party.id, actor_id, reason))
 
 
-async def _locked(tx: Transaction, party_id: UUID) -> Party:
-    party = await tx.session.get(Party, party_id, with_for_update={"key_share": True})
-    if party is None:
-        raise NotFound("party", party_id)
-    return party
+async def _set_deadlines(tx: Transaction, party: Party) -> None:
+    await tx.jobs.at(JOINING_ENDS, party.join_by, party.id)
+    await tx.jobs.at(GIVE_UP, party.ends_at + COMPLETE_WITHIN, party.id)
 
 
-async def _request_to_decide(
-    tx: Transaction, viewer_id: UUID, membership_id: UUID
-) -> tuple[Party, Membership]:
-    party_id = await tx.session.scalar(
-        select(col(Membership.party_id)).where(col(Membership.id) == membership_id)
+async def _drop_deadlines(tx: Transaction, party_id: UUID) -> None:
+    await tx.jobs.cancel(JOINING_ENDS, party_id)
+    await tx.jobs.cancel(GIVE_UP, party_id)
+
+
+def _record_attendance(members: Sequence[Membership], leader_id: UUID, came: Mapping[UUID, bool]) -> None:
+    expected = {member.user_id for member in members}
+    if came.keys() | {leader_id} != expected:
+        raise InvalidInput(
+            "attendance",
+            "Say of each accepted member, and of nobody else, whether they came.",
+            "참가한 모든 파티원의 출석을 빠짐없이 알려 주세요.",
+        )
+    for member in members:
+        member.attendance = Attendance.ATTENDED if came.get(member.user_id, True) else Attendance.NO_SHOW
+
+
+async def _move(tx: Transaction, party: Party, market_id: UUID) -> dict[str, Change]:
+    """Take the party to another market, together with its point, which the row does not know."""
+    if market_id == party.market_id:
+        return {}
+    change = Change(party.market_id, market_id)
+    place = {"market_id": market_id, "market_position": await _position(tx, market_id)}
+    table = table_of(Party)
+    await tx.session.execute(update(table).where(table.c.id == party.id).values(place))
+    await tx.session.refresh(party, ["market_id"])
+    return {"market_id": change}
+
+
+async def _leader(tx: Transaction, party_id: UUID) -> Membership:
+    statement = select(Membership).where(
+        col(Membership.party_id) == party_id, col(Membership.role) == MemberRole.LEADER
     )
-    if party_id is None:
-        raise NotFound("membership", membership_id)
-    # The party first, always: every change of places queues at its row.
-    party = await _locked(tx, party_id)
-    party.check_leader(viewer_id)
-    membership = await tx.session.get(Membership, membership_id)
-    if membership is None:
-        raise NotFound("membership", membership_id)
-    return party, membership
+    return (await tx.session.scalars(statement)).one()
+
+
+async def _check_item(tx: Transaction, item_id: UUID) -> None:
+    if await tx.session.scalar(select(col(Item.id)).where(col(Item.id) == item_id)) is None:
+        raise NotFound("item", item_id)
+
+
+async def _position(tx: Transaction, market_id: UUID) -> ColumnElement[Any]:
+    """The market's point as an expression, since no row reads it."""
+    market = table_of(Market)
+    # Locked against an importer that moves it: the pair of key and point has to be there at the commit.
+    found = select(market.c.id).where(market.c.id == market_id).with_for_update(read=True, key_share=True)
+    if await tx.session.scalar(found) is None:
+        raise NotFound("market", market_id)
+    return select(market.c.position).where(market.c.id == market_id).scalar_subquery()
 
 
 async def _read_back(tx: Transaction, party_id: UUID) -> PartyView:
     await tx.session.flush()
     return (await parties_by_id(tx, [party_id]))[party_id]
-
-
-async def _member(tx: Transaction, membership_id: UUID) -> MembershipView:
-    await tx.session.flush()
-    return (await memberships_by_id(tx, [membership_id]))[membership_id]
-
-
-def _record(tx: Transaction, party_id: UUID, kind: PartyEventKind, actor_id: UUID, **detail: Any) -> None:
-    plain = {name: str(value) if isinstance(value, UUID) else value for name, value in detail.items()}
-    tx.session.add(PartyEvent(party_id=party_id, kind=kind, actor_id=actor_id, at=tx.now, detail=plain))

@@ -15,7 +15,8 @@ from sqlalchemy import Column, Select, select
 from models.base import Row, table_of
 from models.items import Item
 from models.markets import Market, MarketKind
-from models.parties import Approval, MemberRole, Membership, MembershipStatus, Party, PartyStatus
+from models.memberships import Attendance, MemberRole, Membership, MembershipStatus
+from models.parties import Approval, CancelReason, Party, PartyStatus
 from models.users import Role, User
 
 ViewT = TypeVar("ViewT")
@@ -77,6 +78,7 @@ class PartyView:
     item_count: int
     item_unit: str
     estimated_price: int | None
+    actual_price: int | None
     capacity: int
     accepted_count: int
     accepted_quantity: int
@@ -85,12 +87,18 @@ class PartyView:
     ends_at: datetime
     join_by: datetime
     status: PartyStatus
+    cancel_reason: CancelReason | None
     note: str | None
     approval: Approval
     created_at: datetime
     leader: UserView
     market: MarketView
     item: ItemView
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the party is neither done nor canceled."""
+        return self.status in (PartyStatus.OPEN, PartyStatus.FULL)
 
 
 @dataclass(slots=True)
@@ -102,6 +110,8 @@ class MembershipView:
     role: MemberRole
     status: MembershipStatus
     quantity: int
+    attendance: Attendance
+    amount: int | None
     created_at: datetime
     user: UserView
 

@@ -8,7 +8,8 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from models.markets import MarketKind
-from models.parties import Approval, MemberRole, MembershipStatus, PartyStatus
+from models.memberships import Attendance, MemberRole, MembershipStatus
+from models.parties import Approval, CancelReason, PartyStatus
 from models.users import Role
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -66,4 +67,32 @@ _describe(
         MembershipStatus.REMOVED: "Was taken out by the leader.",
     },
 )
-__all__ = ["Approval", "MarketKind", "MemberRole", "MembershipStatus", "PartyStatus", "Role"]
+_describe(
+    CancelReason,
+    "Why a party does not take place.",
+    {
+        CancelReason.BY_LEADER: "The leader canceled it.",
+        CancelReason.TOO_FEW_MEMBERS: "Joining ended with fewer members than minMembers.",
+        CancelReason.NOT_COMPLETED: "Nobody completed it within a day after its end.",
+        CancelReason.LEADER_LEFT: "Its leader is not with Gonggu any more.",
+    },
+)
+_describe(
+    Attendance,
+    "Whether a member came.",
+    {
+        Attendance.UNKNOWN: "Not recorded yet.",
+        Attendance.ATTENDED: "Was there.",
+        Attendance.NO_SHOW: "Was not there, and owes the share all the same.",
+    },
+)
+__all__ = [
+    "Approval",
+    "Attendance",
+    "CancelReason",
+    "MarketKind",
+    "MemberRole",
+    "MembershipStatus",
+    "PartyStatus",
+    "Role",
+]

@@ -30,11 +30,17 @@ class ErrorCode(Enum):
     EMAIL_TAKEN = strawberry.enum_value("EMAIL_TAKEN", description="The e-mail address has an account.")
     NICKNAME_TAKEN = strawberry.enum_value("NICKNAME_TAKEN", description="Somebody has this nickname.")
     WRONG_CREDENTIALS = strawberry.enum_value("WRONG_CREDENTIALS", description="E-mail or password is wrong.")
+    TOO_MANY_ATTEMPTS = strawberry.enum_value("TOO_MANY_ATTEMPTS", description="Wrong too often. Wait.")
+    OPEN_OBLIGATIONS = strawberry.enum_value("OPEN_OBLIGATIONS", description="Others count on the person.")
     SESSION_EXPIRED = strawberry.enum_value("SESSION_EXPIRED", description="Sign in again.")
     NOT_PARTY_LEADER = strawberry.enum_value("NOT_PARTY_LEADER", description="Only the leader may do this.")
     PARTY_CLOSED = strawberry.enum_value("PARTY_CLOSED", description="The party takes nobody in any more.")
     PARTY_FULL = strawberry.enum_value("PARTY_FULL", description="Every place is taken.")
     NOT_ENOUGH_UNITS = strawberry.enum_value("NOT_ENOUGH_UNITS", description="Fewer units are left.")
+    NOT_PARTY_MEMBER = strawberry.enum_value("NOT_PARTY_MEMBER", description="There is no such place.")
+    LEADER_STAYS = strawberry.enum_value("LEADER_STAYS", description="The leader can't go.")
+    TOO_EARLY = strawberry.enum_value("TOO_EARLY", description="It can be done later.")
+    TOO_LATE = strawberry.enum_value("TOO_LATE", description="It could be done earlier.")
     ALREADY_JOINED = strawberry.enum_value("ALREADY_JOINED", description="There is a request or a place.")
     ALREADY_DECIDED = strawberry.enum_value("ALREADY_DECIDED", description="The request has its answer.")
 
@@ -129,6 +135,21 @@ class WrongCredentials(Error):
     """See models.errors."""
 
 
+@refusal(errors.TooManyAttempts)
+@strawberry.type(
+    description="The password was wrong too often, for this account or from this address; none is looked at."
+)
+class TooManyAttempts(Error):
+    """See models.errors."""
+
+    retry_after_seconds: int = strawberry.field(description="When the next attempt counts: 1 or more.")
+
+    @classmethod
+    async def data(cls, error: errors.TooManyAttempts, info: Info) -> dict[str, Any]:
+        """Words in full, as clients have them."""
+        return {"retry_after_seconds": error.retry_after_s}
+
+
 @refusal(errors.SessionExpired)
 @strawberry.type(
     description="The session has ended: by time, by signing out, or as its refresh token came twice."
@@ -167,3 +188,31 @@ class NotEnoughUnits(Error):
 
     quantity: int = strawberry.field(description="Units asked for.")
     units_left: int = strawberry.field(description="Units that are left.")
+
+
+@refusal(errors.NotPartyMember)
+@strawberry.type(description="The person has no place in this party, or no request for one.")
+class NotPartyMember(Error):
+    """See models.errors."""
+
+
+@refusal(errors.LeaderStays)
+@strawberry.type(description="The leader can't leave or be removed: the party is canceled instead.")
+class LeaderStays(Error):
+    """See models.errors."""
+
+
+@refusal(errors.TooEarly)
+@strawberry.type(description="It can be done from a later time on.")
+class TooEarly(Error):
+    """See models.errors."""
+
+    since: datetime = strawberry.field(description="From when on.")
+
+
+@refusal(errors.TooLate)
+@strawberry.type(description="It could be done until an earlier time.")
+class TooLate(Error):
+    """See models.errors."""
+
+    until: datetime = strawberry.field(description="Until when.")

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from resolvers import items, markets, parties, users
+from models.party_events import PartyEvent
+from resolvers import history, items, markets, memberships, parties, users
 from resolvers.transaction import Transaction, Transactions
 from resolvers.views import ItemView, MarketView, MembershipView, PartyView, UserView
 
@@ -28,8 +29,9 @@ class Loaders:
         self.item: DataLoader[UUID, ItemView | None] = self._loader(items.items_by_id)
         self.market: DataLoader[UUID, MarketView | None] = self._loader(markets.markets_by_id)
         self.party: DataLoader[UUID, PartyView | None] = self._loader(parties.parties_by_id)
-        self.membership: DataLoader[UUID, MembershipView | None] = self._loader(parties.memberships_by_id)
-        self.members: DataLoader[UUID, list[MembershipView] | None] = self._loader(parties.members_of)
+        self.membership: DataLoader[UUID, MembershipView | None] = self._loader(memberships.memberships_by_id)
+        self.members: DataLoader[UUID, list[MembershipView] | None] = self._loader(memberships.members_of)
+        self.history: DataLoader[UUID, list[PartyEvent] | None] = self._loader(history.history_of)
         self.viewer_membership: DataLoader[UUID, MembershipView | None] = self._loader(self._memberships)
         self.item_is_bookmarked: DataLoader[UUID, bool | None] = self._loader(self._bookmarked_items)
         self.market_is_bookmarked: DataLoader[UUID, bool | None] = self._loader(self._bookmarked_markets)
@@ -45,7 +47,7 @@ class Loaders:
         return DataLoader(load, max_batch_size=1_000)
 
     async def _memberships(self, tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, MembershipView]:
-        return await parties.latest_memberships(tx, self._viewer_id, ids) if self._viewer_id else {}
+        return await memberships.latest_memberships(tx, self._viewer_id, ids) if self._viewer_id else {}
 
     async def _bookmarked_items(self, tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, bool]:
         marked = await items.bookmarked_among(tx, self._viewer_id, ids) if self._viewer_id else set[UUID]()

@@ -1,30 +1,26 @@
-"""Parties and memberships."""
+"""Parties: how they look, and what their leaders do with them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
+from strawberry import UNSET
+from strawberry.scalars import JSON
+from strawberry.utils.str_converters import to_camel_case
 
 from models import errors
-from models.parties import MembershipStatus as Status
+from models.memberships import MembershipStatus as Status
+from models.party_events import PartyEvent as EventRow
 from resolvers import parties as resolvers
-from resolvers.views import MembershipView, PartyView
+from resolvers.views import PartyView
 from schema import ids
 from schema.context import Info
-from schema.enums import Approval, MemberRole, MembershipStatus, PartyStatus
-from schema.errors import (
-    Error,
-    InvalidInput,
-    NotEnoughUnits,
-    NotFound,
-    NotPartyLeader,
-    PartyClosed,
-    PartyFull,
-    refusal,
-)
+from schema.enums import Approval, CancelReason, MembershipStatus, PartyStatus
+from schema.errors import InvalidInput, NotFound, NotPartyLeader, PartyClosed, TooEarly
 from schema.items import Item
 from schema.markets import Market
+from schema.memberships import Membership, may_see
 from schema.nodes import Node
 from schema.users import User
 
@@ -33,8 +29,7 @@ from schema.users import User
 class Party(Node):
     """See models.parties."""
 
-    key: strawberry.Private[UUID]
-    leader_key: strawberry.Private[UUID]
+    view: strawberry.Private[PartyView]
     leader: User = strawberry.field(description="Who opened the party, buys the pack and shares it.")
     market: Market = strawberry.field(description="Where the pack is bought and people meet.")
     item: Item = strawberry.field(description="What the pack holds.")
@@ -42,6 +37,9 @@ class Party(Node):
     item_unit: str = strawberry.field(description="The unit's name: 개, 롤, kg.")
     estimated_price: int | None = strawberry.field(
         description="Price of the whole pack as expected when the party was created, in won."
+    )
+    actual_price: int | None = strawberry.field(
+        description="Price of the whole pack as paid, in won; null until the party is done."
     )
     capacity: int = strawberry.field(description="Places, the leader's included.")
     places_left: int = strawberry.field(description="Places that nobody has. Zero units may be left before.")
@@ -53,6 +51,9 @@ class Party(Node):
     status: PartyStatus = strawberry.field(
         description="OPEN and FULL follow from the places; the rest is final."
     )
+    cancel_reason: CancelReason | None = strawberry.field(
+        description="Why it does not take place; null unless it is canceled."
+    )
     note: str | None = strawberry.field(description="What the leader wants people to know.")
     approval: Approval = strawberry.field(description="Who lets people in.")
     created_at: datetime = strawberry.field(description="When the leader opened it.")
@@ -62,14 +63,14 @@ class Party(Node):
         """Wrap what a resolver read."""
         return cls(
             id=ids.encode("Party", view.id),
-            key=view.id,
-            leader_key=view.leader.id,
+            view=view,
             leader=User.of(view.leader),
             market=Market.of(view.market),
             item=Item.of(view.item),
             item_count=view.item_count,
             item_unit=view.item_unit,
             estimated_price=view.estimated_price,
+            actual_price=view.actual_price,
             capacity=view.capacity,
             places_left=view.capacity - view.accepted_count,
             units_left=view.item_count - view.accepted_quantity,
@@ -78,6 +79,7 @@ class Party(Node):
             ends_at=view.ends_at,
             join_by=view.join_by,
             status=view.status,
+            cancel_reason=view.cancel_reason,
             note=view.note,
             approval=view.approval,
             created_at=view.created_at,
@@ -93,91 +95,64 @@ class Party(Node):
         status: Annotated[
             list[MembershipStatus] | None, strawberry.argument(description="Only these; all by default.")
         ] = None,
-    ) -> list["Membership"]:
+    ) -> list[Membership]:
         """Cut to what the viewer may see."""
-        members = await info.context.loaders.members.load(self.key) or []
+        members = await info.context.loaders.members.load(self.view.id) or []
         wanted = [member for member in members if status is None or member.status in status]
-        return [Membership.of(member) for member in wanted if may_see(info, member, self.leader_key)]
+        return [Membership.of(member) for member in wanted if may_see(info, member, self.view.leader.id)]
 
     @strawberry.field(description="The viewer's newest membership, whatever became of it; null without one.")
-    async def viewer_membership(self, info: Info) -> "Membership | None":
+    async def viewer_membership(self, info: Info) -> Membership | None:
         """One look-up for all the parties of the operation."""
-        view = await info.context.loaders.viewer_membership.load(self.key)
+        view = await info.context.loaders.viewer_membership.load(self.view.id)
         return Membership.of(view) if view else None
 
-
-@strawberry.type(description="A person's place in a party, or the request for one.")
-class Membership(Node):
-    """See models.parties."""
-
-    party_key: strawberry.Private[UUID]
-    user: User = strawberry.field(description="Whose it is.")
-    role: MemberRole = strawberry.field(description="What the person is in the party.")
-    status: MembershipStatus = strawberry.field(description="What has become of the request.")
-    quantity: int = strawberry.field(description="Units of the pack that this member takes.")
-    created_at: datetime = strawberry.field(description="When the person asked.")
-
-    @classmethod
-    def of(cls, view: MembershipView) -> "Membership":
-        """Wrap what a resolver read."""
-        return cls(
-            id=ids.encode("Membership", view.id),
-            party_key=view.party_id,
-            user=User.of(view.user),
-            role=view.role,
-            status=view.status,
-            quantity=view.quantity,
-            created_at=view.created_at,
-        )
-
-    @strawberry.field(description="The party it belongs to.")
-    async def party(self, info: Info) -> Party:
-        """One look-up for all the memberships of the operation."""
-        view = await info.context.loaders.party.load(self.party_key)
-        if view is None:
-            raise errors.NotFound("party", self.party_key)
-        return Party.of(view)
-
-
-def may_see(info: Info, member: MembershipView, leader_id: UUID) -> bool:
-    """Whether a membership is the viewer's to see: applicants are between them and the leader."""
-    viewer = info.context.signed_in
-    return member.status is Status.ACCEPTED or (
-        viewer is not None and viewer.user_id in (leader_id, member.user.id)
+    @strawberry.field(
+        description="Who changed what, when; oldest first, the newest 1,000. Empty for anyone who is not an "
+        "accepted member."
     )
+    async def history(self, info: Info) -> list["PartyEvent"]:
+        """One look-up for all the parties of the operation."""
+        membership = await info.context.loaders.viewer_membership.load(self.view.id)
+        if membership is None or membership.status is not Status.ACCEPTED:
+            return []
+        events = await info.context.loaders.history.load(self.view.id) or []
+        return [PartyEvent.of(event) for event in events]
 
 
-async def _membership(info: Info, membership_id: UUID) -> Membership:
-    view = await info.context.loaders.membership.load(membership_id)
-    if view is None:
-        raise errors.NotFound("membership", membership_id)
-    return Membership.of(view)
+@strawberry.type(description="Something that happened to a party.")
+class PartyEvent:
+    """See models.party_events."""
 
-
-@refusal(errors.AlreadyJoined)
-@strawberry.type(description="The person has a request or a place in this party.")
-class AlreadyJoined(Error):
-    """See models.errors."""
-
-    membership: Membership = strawberry.field(description="The request, or the place.")
-
-    @classmethod
-    async def data(cls, error: errors.AlreadyJoined, info: Info) -> dict[str, Any]:
-        """With the membership, so that a client can go on from there."""
-        return {"membership": await _membership(info, error.membership_id)}
-
-
-@refusal(errors.AlreadyDecided)
-@strawberry.type(description="The request has its answer, which stands. Who was turned down can't ask again.")
-class AlreadyDecided(Error):
-    """See models.errors."""
-
-    membership: Membership = strawberry.field(description="The request, with what became of it.")
+    actor_key: strawberry.Private[UUID | None]
+    kind: str = strawberry.field(description="What: CREATED, JOIN_ACCEPTED, CHANGED, CANCELED, DONE …")
+    at: datetime = strawberry.field(description="When.")
+    detail: JSON | None = strawberry.field(description="What there is to say about it, by the kind.")
 
     @classmethod
-    async def data(cls, error: errors.AlreadyDecided, info: Info) -> dict[str, Any]:
-        """With the membership, so that a client can show its status."""
-        return {"membership": await _membership(info, error.membership_id)}
+    def of(cls, row: EventRow) -> "PartyEvent":
+        """Wrap what a resolver read."""
+        return cls(actor_key=row.actor_id, kind=row.kind, at=row.at, detail=JSON(_with_ids(row.detail)))
+
+    @strawberry.field(description="Who did it; null where time ran out.")
+    async def actor(self, info: Info) -> User | None:
+        """One look-up for all the events of the operation."""
+        view = await info.context.loaders.user.load(self.actor_key) if self.actor_key else None
+        return User.of(view) if view else None
+
+
+_KINDS: dict[str, ids.Kind] = {"user": "User", "market_id": "Market", "item_id": "Item"}
+
+
+def _with_ids(detail: dict[str, Any]) -> dict[str, Any]:
+    """The detail as clients know things: opaque ids, and names in camel case."""
+    return {to_camel_case(name.removesuffix("_id")): _with_id(name, value) for name, value in detail.items()}
+
+
+def _with_id(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_id(name, inner) for key, inner in cast(dict[str, Any], value).items()}
+    return ids.encode(_KINDS[name], UUID(value)) if name in _KINDS and value is not None else value
 
 
 @strawberry.input(description="What a leader writes about a new party.")
@@ -223,51 +198,102 @@ class CreatePartyInput:
         )
 
 
-@strawberry.input(description="Which party to join, and with how much.")
-class JoinPartyInput:
-    """Input of joinParty."""
+@strawberry.input(description="What a leader writes anew about a party; what is left out stays.")
+class UpdatePartyInput:
+    """Input of updateParty. Null empties estimatedPrice and note, and leaves everything else as it is."""
 
     party_id: strawberry.ID = strawberry.field(description="The party's id.")
-    quantity: int = strawberry.field(default=1, description="Units of the pack to take.")
+    market_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Where the pack is bought.")
+    item_id: strawberry.ID | None = strawberry.field(default=UNSET, description="What the pack holds.")
+    item_count: int | None = strawberry.field(
+        default=UNSET, description="Units in the whole pack; not fewer than are taken."
+    )
+    item_unit: str | None = strawberry.field(
+        default=UNSET, description="The unit's name, 20 characters at most."
+    )
+    estimated_price: int | None = strawberry.field(
+        default=UNSET, description="Price of the whole pack in won; null takes it away."
+    )
+    capacity: int | None = strawberry.field(
+        default=UNSET, description="Places with the leader's; not fewer than there are members."
+    )
+    min_members: int | None = strawberry.field(default=UNSET, description="2 to the capacity.")
+    starts_at: datetime | None = strawberry.field(default=UNSET, description="When people meet.")
+    ends_at: datetime | None = strawberry.field(default=UNSET, description="When the meeting ends.")
+    join_by: datetime | None = strawberry.field(default=UNSET, description="Until when people can join.")
+    note: str | None = strawberry.field(
+        default=UNSET, description="Up to 500 characters for everybody to see; null takes it away."
+    )
+    approval: Approval | None = strawberry.field(default=UNSET, description="Who lets people in.")
+    quantity: int | None = strawberry.field(default=UNSET, description="Units that the leader takes.")
+
+    def changes(self) -> resolvers.PartyChanges:
+        """What was given, with keys for ids."""
+        given = {name: value for name, value in vars(self).items() if value is not UNSET}
+        del given["party_id"]
+        emptied = {"estimated_price", "note"}
+        changes = {name: value for name, value in given.items() if value is not None or name in emptied}
+        if self.market_id:
+            changes["market_id"] = ids.decode("Market", self.market_id)
+        if self.item_id:
+            changes["item_id"] = ids.decode("Item", self.item_id)
+        return cast(resolvers.PartyChanges, changes)
 
 
-@strawberry.input(description="Which applicant to let in.")
-class AcceptMemberInput:
-    """Input of acceptMember."""
+@strawberry.input(description="Which party to cancel.")
+class CancelPartyInput:
+    """Input of cancelParty."""
 
-    membership_id: strawberry.ID = strawberry.field(description="The id of the applicant's membership.")
+    party_id: strawberry.ID = strawberry.field(description="The party's id.")
 
 
-@strawberry.input(description="Which applicant to turn down.")
-class RejectMemberInput:
-    """Input of rejectMember."""
+@strawberry.input(description="Whether one member came.")
+class AttendanceInput:
+    """A line of the leader's list."""
 
-    membership_id: strawberry.ID = strawberry.field(description="The id of the applicant's membership.")
-    reason: str | None = strawberry.field(default=None, description="Why, 1 to 500 characters.")
+    user_id: strawberry.ID = strawberry.field(description="The member's user id.")
+    attended: bool = strawberry.field(description="False for a no-show, who owes the share all the same.")
+
+
+@strawberry.input(description="How a party went.")
+class CompletePartyInput:
+    """Input of completeParty."""
+
+    party_id: strawberry.ID = strawberry.field(description="The party's id.")
+    actual_price: int = strawberry.field(description="What the whole pack has cost, in won.")
+    attendance: list[AttendanceInput] = strawberry.field(
+        description="A line for each accepted member; the leader's own may be left out."
+    )
+
+    def came(self) -> dict[UUID, bool]:
+        """Who came, by key.
+
+        Raises:
+            InvalidInput: A person stands in two lines.
+        """
+        came = {ids.decode("User", line.user_id): line.attended for line in self.attendance}
+        if len(came) < len(self.attendance):
+            raise errors.InvalidInput(
+                "attendance", "Name each member once.", "파티원마다 한 번씩만 적어 주세요."
+            )
+        return came
 
 
 CreatePartyResult = Annotated[
     Party | NotFound | InvalidInput,
     strawberry.union("CreatePartyResult", description="The new party, or why there is none."),
 ]
-JoinPartyResult = Annotated[
-    Membership
-    | NotFound
-    | AlreadyJoined
-    | AlreadyDecided
-    | PartyClosed
-    | PartyFull
-    | NotEnoughUnits
-    | InvalidInput,
-    strawberry.union("JoinPartyResult", description="The membership, REQUESTED or ACCEPTED, or why not."),
+UpdatePartyResult = Annotated[
+    Party | NotFound | NotPartyLeader | PartyClosed | InvalidInput,
+    strawberry.union("UpdatePartyResult", description="The party as it is now, or why it stays."),
 ]
-AcceptMemberResult = Annotated[
-    Membership | NotFound | NotPartyLeader | AlreadyDecided | PartyClosed | PartyFull | NotEnoughUnits,
-    strawberry.union("AcceptMemberResult", description="The membership, ACCEPTED, or why not."),
+CancelPartyResult = Annotated[
+    Party | NotFound | NotPartyLeader | PartyClosed,
+    strawberry.union("CancelPartyResult", description="The party, CANCELED, or why not."),
 ]
-RejectMemberResult = Annotated[
-    Membership | NotFound | NotPartyLeader | AlreadyDecided | InvalidInput,
-    strawberry.union("RejectMemberResult", description="The membership, REJECTED, or why not."),
+CompletePartyResult = Annotated[
+    Party | NotFound | NotPartyLeader | PartyClosed | TooEarly | InvalidInput,
+    strawberry.union("CompletePartyResult", description="The party, DONE, or why not."),
 ]
 
 
@@ -299,41 +325,46 @@ class PartyMutation:
             party = await resolvers.create_party(tx, info.context.viewer_id, input.draft())
         return Party.of(party)
 
-    @strawberry.mutation(description="Ask for a place in a party; where approval is AUTO, take it at once.")
-    async def join_party(
+    @strawberry.mutation(description="Change what was written about a party. The leader alone can.")
+    async def update_party(
         self,
         info: Info,
-        input: Annotated[JoinPartyInput, strawberry.argument(description="Which party.")],
-    ) -> JoinPartyResult:
+        input: Annotated[UpdatePartyInput, strawberry.argument(description="What is new.")],
+    ) -> UpdatePartyResult:
         """Open, call, wrap."""
         async with info.context.write() as tx:
-            membership = await resolvers.join_party(
-                tx, info.context.viewer_id, ids.decode("Party", input.party_id), input.quantity
+            party = await resolvers.update_party(
+                tx, info.context.viewer_id, ids.decode("Party", input.party_id), input.changes()
             )
-        return Membership.of(membership)
+        return Party.of(party)
 
-    @strawberry.mutation(description="Let an applicant in. The leader alone can.")
-    async def accept_member(
-        self,
-        info: Info,
-        input: Annotated[AcceptMemberInput, strawberry.argument(description="Which applicant.")],
-    ) -> AcceptMemberResult:
+    @strawberry.mutation(description="End a party before it took place. The leader alone can; it is final.")
+    async def cancel_party(
+        self, info: Info, input: Annotated[CancelPartyInput, strawberry.argument(description="Which party.")]
+    ) -> CancelPartyResult:
         """Open, call, wrap."""
         async with info.context.write() as tx:
-            membership = await resolvers.accept_member(
-                tx, info.context.viewer_id, ids.decode("Membership", input.membership_id)
+            party = await resolvers.cancel_party(
+                tx, info.context.viewer_id, ids.decode("Party", input.party_id)
             )
-        return Membership.of(membership)
+        return Party.of(party)
 
-    @strawberry.mutation(description="Turn an applicant down. The leader alone can.")
-    async def reject_member(
+    @strawberry.mutation(
+        description="End a party with the price paid and who came, from its start on. The leader alone can; "
+        "the price is split to the won, and it is final."
+    )
+    async def complete_party(
         self,
         info: Info,
-        input: Annotated[RejectMemberInput, strawberry.argument(description="Which applicant.")],
-    ) -> RejectMemberResult:
+        input: Annotated[CompletePartyInput, strawberry.argument(description="How it went.")],
+    ) -> CompletePartyResult:
         """Open, call, wrap."""
         async with info.context.write() as tx:
-            membership = await resolvers.reject_member(
-                tx, info.context.viewer_id, ids.decode("Membership", input.membership_id), input.reason
+            party = await resolvers.complete_party(
+                tx,
+                info.context.viewer_id,
+                ids.decode("Party", input.party_id),
+                input.actual_price,
+                input.came(),
             )
-        return Membership.of(membership)
+        return Party.of(party)

@@ -18,9 +18,10 @@ from schema.context import Info
 from schema.errors import HANDLERS
 from schema.items import Item, ItemMutation, ItemQuery
 from schema.markets import Market, MarketMutation, MarketQuery
+from schema.memberships import Membership, MembershipMutation, may_see
 from schema.nearby import NearbyQuery
 from schema.nodes import Node
-from schema.parties import Membership, Party, PartyMutation, PartyQuery, may_see
+from schema.parties import Party, PartyMutation, PartyQuery
 from schema.scalars import DateTime
 from schema.users import User, UserMutation
 from schema.viewer import ViewerMutation, ViewerQuery
@@ -83,7 +84,8 @@ class NodeQuery:
 
 Query: Any = merge_types("Query", (ViewerQuery, NodeQuery, NearbyQuery, PartyQuery, ItemQuery, MarketQuery))
 Mutation: Any = merge_types(
-    "Mutation", (UserMutation, ViewerMutation, ItemMutation, MarketMutation, PartyMutation)
+    "Mutation",
+    (UserMutation, ViewerMutation, ItemMutation, MarketMutation, PartyMutation, MembershipMutation),
 )
 
 

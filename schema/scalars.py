@@ -1,6 +1,6 @@
 """Values that GraphQL does not know by itself."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import strawberry
 from graphql import GraphQLError
@@ -10,10 +10,11 @@ def _parse_instant(value: object) -> datetime:
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-        if moment is not None and moment.utcoffset() is not None:
-            return moment
+            if moment.utcoffset() is not None:
+                # The first and the last hours of the calendar exist in some time zones only.
+                return moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
     raise GraphQLError("Write a time as ISO 8601 with its offset, such as 2026-12-01T19:30:00+09:00.")
 
 

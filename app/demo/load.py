@@ -13,14 +13,16 @@ from importers.markets import MARKETS_CSV, MarketRow, import_markets
 from importers.runs import run
 from models.items import Item
 from models.markets import Market
-from models.parties import Approval, MembershipStatus, Party, PartyStatus
+from models.memberships import MembershipStatus
+from models.parties import Approval, Party, PartyStatus
 from models.regions import region_of
 from models.users import User
 from resolvers.items import items as find_items
 from resolvers.markets import markets as find_markets
+from resolvers.memberships import accept_member, join_party
 from resolvers.near import Around
 from resolvers.pages import PageOf
-from resolvers.parties import PartyDraft, accept_member, create_party, join_party
+from resolvers.parties import PartyDraft, create_party
 from resolvers.passwords import Passwords
 from resolvers.transaction import Transaction, Transactions
 
@@ -170,4 +172,4 @@ async def _fill_the_map(tx: Transaction, leaders: Sequence[UUID]) -> None:
 
 async def _keys(tx: Transaction, row: type[Item] | type[Market]) -> Keys:
     statement = select(col(row.source_id), col(row.id)).where(col(row.source) == SOURCE)
-    return dict((await tx.session.execute(statement)).tuples().all())
+    return dict((await tx.session.execute(statement)).all())

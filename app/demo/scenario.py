@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from models.markets import MarketKind
-from models.parties import Approval, MembershipStatus
+from models.memberships import MembershipStatus
+from models.parties import Approval
 from models.users import Role
 
 SEOUL = timezone(timedelta(hours=9), "KST")
