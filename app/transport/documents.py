@@ -1,16 +1,18 @@
 """Parsed and validated documents, kept by their text."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse
+from graphql import OperationType as OperationKind
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types.graphql import OperationType
 
 from app.transport.errors import Code, coded, with_code
+from schema.limits import Price, Pricing, QueryLimits, too_expensive, too_large
 
 
 @dataclass(slots=True)
@@ -20,6 +22,15 @@ class Document:
     node: DocumentNode
     operations: list[OperationDefinitionNode]
     valid_by: tuple[Any, ...] | None = None
+    prices: dict[str | None, Price] = field(default_factory=dict[str | None, Price])
+    """What each operation costs, by its name; filled when it is first asked for."""
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of that name, or the first one."""
+        for operation in self.operations:
+            if name is None or (operation.name and operation.name.value == name):
+                return operation
+        return None
 
 
 class Documents:
@@ -33,7 +44,13 @@ class Documents:
     """
 
     def __init__(
-        self, *, max_documents: int = 500, max_characters: int = 256 * 1024, max_tokens: int | None = 2000
+        self,
+        *,
+        max_documents: int = 500,
+        max_characters: int = 256 * 1024,
+        max_tokens: int | None = 2000,
+        max_length: int = 100_000,
+        limits: QueryLimits | None = None,
     ) -> None:
         """Make an empty cache.
 
@@ -42,7 +59,11 @@ class Documents:
             max_characters: Of all kept texts together. A parsed document takes about 100 bytes per
                 character of its text.
             max_tokens: Longer documents are refused while they are parsed.
+            max_length: Longer documents, in characters, are not even parsed.
+            limits: How much a document and an operation may ask for.
         """
+        self.limits = limits or QueryLimits()
+        self.max_length = max_length
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
         self._max_documents = max_documents
@@ -60,26 +81,36 @@ class Documents:
         """Parse, or remember.
 
         Raises:
-            GraphQLError: with code GRAPHQL_PARSE_FAILED.
+            GraphQLError: with a code.
         """
         document = self._kept.get(text)
         if document is not None:
             self._kept.move_to_end(text)
             return document
+        if len(text) > self.max_length:
+            raise coded(Code.DOCUMENT_TOO_LONG, f"Write at most {self.max_length:,} characters.")
         try:
             node = parse(text, max_tokens=self.max_tokens)
         except GraphQLError as error:
-            raise with_code(error, Code.GRAPHQL_PARSE_FAILED) from None
+            too_many = "tokens. Parsing aborted" in error.message
+            raise with_code(error, Code.TOO_MANY_TOKENS if too_many else Code.GRAPHQL_PARSE_FAILED) from None
+        except RecursionError:
+            raise coded(Code.TOO_DEEP, "This is nested too deeply to be read.") from None
         operations = [part for part in node.definitions if isinstance(part, OperationDefinitionNode)]
         return Document(node, operations)
 
     def validate(
         self, text: str, document: Document, schema: Any, rules: tuple[Any, ...]
     ) -> list[GraphQLError]:
-        """Errors with code GRAPHQL_VALIDATION_FAILED, none when it is valid."""
+        """Errors with their codes, none when it is valid. What is too large is refused before it is read."""
         if document.valid_by == rules:
             return []
-        errors = validate_document(schema, document.node, rules)
+        if too_much := too_large(document.node, self.limits):
+            return too_much
+        try:
+            errors = validate_document(schema, document.node, rules)
+        except RecursionError:
+            return [coded(Code.TOO_DEEP, "This is nested too deeply to be checked.")]
         if errors:
             self._drop(text)
             return [with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in errors]
@@ -87,16 +118,22 @@ class Documents:
         self._keep(text, document)
         return []
 
+    def cost(self, document: Document, schema: Any, name: str | None, variables: Mapping[str, Any]) -> int:
+        """What one operation of a valid document costs with these variables."""
+        if name not in document.prices:
+            operation = document.operation(name)
+            if operation is None:
+                return 0  # execution tells that there is no such operation
+            document.prices[name] = Pricing(schema, document.node, self.limits).of(operation)
+        return document.prices[name].of(variables)
+
     def operation_type(self, text: str, name: str | None) -> OperationType | None:
         """What would be executed; None when the text or the name is wrong, which execution then tells."""
         try:
-            document = self.parse(text)
+            operation = self.parse(text).operation(name)
         except GraphQLError:
             return None
-        for operation in document.operations:
-            if name is None or (operation.name and operation.name.value == name):
-                return OperationType(operation.operation.value)
-        return None
+        return OperationType(operation.operation.value) if operation else None
 
     def _keep(self, text: str, document: Document) -> None:
         if text not in self._kept:
@@ -117,6 +154,7 @@ class DocumentsExtension(SchemaExtension):
     def __init__(self, documents: Documents) -> None:
         self.documents = documents
         self._document: Document | None = None
+        self._cost: int | None = None
 
     def on_parse(self) -> Iterator[None]:
         """Fill in the document, and refuse to guess between several operations."""
@@ -142,13 +180,24 @@ class DocumentsExtension(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Validate, or remember that it was."""
-        context = self.execution_context
-        if context.pre_execution_errors is None and self._document is not None:
-            context.pre_execution_errors = self.documents.validate(
-                context.query or "",
-                self._document,
-                context.schema._schema,  # pyright: ignore[reportPrivateUsage]
-                context.validation_rules,
-            )
+        """Validate, or remember that it was; then see what it costs."""
+        context, document = self.execution_context, self._document
+        if context.pre_execution_errors is None and document is not None:
+            schema: Any = context.schema._schema  # pyright: ignore[reportPrivateUsage]
+            errors = self.documents.validate(context.query or "", document, schema, context.validation_rules)
+            if not errors:
+                name = context._provided_operation_name  # pyright: ignore[reportPrivateUsage]
+                self._cost = self.documents.cost(document, schema, name, context.variables or {})
+                errors = too_expensive(self._cost, self.documents.limits)
+            context.pre_execution_errors = errors
         yield
+
+    def get_results(self) -> dict[str, Any]:
+        """The price goes out with the answer, so that clients can see it coming; not with every event."""
+        is_stream = self._document is not None and self._is_subscription(self._document)
+        return {} if self._cost is None or is_stream else {"cost": self._cost}
+
+    def _is_subscription(self, document: Document) -> bool:
+        name = self.execution_context._provided_operation_name  # pyright: ignore[reportPrivateUsage]
+        operation = document.operation(name)
+        return operation is not None and operation.operation is OperationKind.SUBSCRIPTION

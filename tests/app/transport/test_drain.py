@@ -48,7 +48,9 @@ async def test_while_draining_nothing_new_is_taken(http: httpx.AsyncClient):
         await subscribe(left, "{ hello }")
         assert await closing(left) == (1012, "Service restart")
         answer = await http.post(toy.url, json={"query": "{ hello }"})
-        assert answer.json() == {"data": {"hello": "hello world"}}, "requests are for the server to stop"
+        assert answer.json() == {"data": {"hello": "hello world"}, "extensions": {"cost": 1}}, (
+            "requests are for the server to stop"
+        )
         draining.cancel()
 
 

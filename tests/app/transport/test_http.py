@@ -31,7 +31,7 @@ async def post(http: httpx.AsyncClient, toy: Toy, body: Any, **headers: str) -> 
 async def test_a_query_is_answered_in_the_type_that_was_asked_for(toy: Toy, http: httpx.AsyncClient):
     for media_type in (JSON, RESPONSE):
         response = await post(http, toy, {"query": "{ hello }"}, accept=media_type)
-        assert response.json() == {"data": {"hello": "hello world"}}
+        assert response.json() == {"data": {"hello": "hello world"}, "extensions": {"cost": 1}}
         assert response.status_code == 200
         assert response.headers["content-type"] == f"{media_type}; charset=utf-8"
 
@@ -40,8 +40,8 @@ async def test_variables_and_operation_name_are_used(toy: Toy, http: httpx.Async
     query = "query A($n: String!) { hello(name: $n) } mutation B { add(a: 1, b: 2) }"
     one = await post(http, toy, {"query": query, "operationName": "A", "variables": {"n": "구름"}})
     two = await post(http, toy, {"query": query, "operationName": "B", "variables": None})
-    assert one.json() == {"data": {"hello": "hello 구름"}}
-    assert two.json() == {"data": {"add": 3}}
+    assert one.json() == {"data": {"hello": "hello 구름"}, "extensions": {"cost": 1}}
+    assert two.json() == {"data": {"add": 3}, "extensions": {"cost": 1}}
 
 
 REQUEST_ERRORS = [
@@ -104,7 +104,10 @@ async def test_what_is_no_request_is_400_in_any_type(toy: Toy, http: httpx.Async
 
 async def test_the_same_key_twice_inside_of_variables_is_nobodys_business(toy: Toy, http: httpx.AsyncClient):
     body = b'{"query":"{ hello }","variables":{"query":1,"x":{"query":[' + b"[" * 96 + b"]" * 96 + b"]}}}"
-    assert (await post(http, toy, body)).json() == {"data": {"hello": "hello world"}}
+    assert (await post(http, toy, body)).json() == {
+        "data": {"hello": "hello world"},
+        "extensions": {"cost": 1},
+    }
 
 
 @pytest.mark.parametrize(

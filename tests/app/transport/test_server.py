@@ -53,7 +53,7 @@ async def test_a_request_that_takes_longer_than_a_head_is_answered(toy: Toy):
     body = b'{"query":"{ pause(seconds: 0.5) }"}'
     head = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
     answer = await exchange(toy, head + b"content-length: %d\r\n\r\n%b" % (len(body), body))
-    assert answer.endswith(b'{"data":{"pause":true}}')
+    assert b'{"data":{"pause":true}' in answer
 
 
 @pytest.mark.parametrize("pieces", [1, 2])

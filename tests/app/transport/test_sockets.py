@@ -41,11 +41,11 @@ async def test_queries_and_mutations_answer_once_and_complete(toy: Toy):
         assert await receive(client) == {
             "id": "1",
             "type": "next",
-            "payload": {"data": {"hello": "hello 구름"}},
+            "payload": {"data": {"hello": "hello 구름"}, "extensions": {"cost": 1}},
         }
         assert await receive(client) == {"id": "1", "type": "complete"}
         await subscribe(client, "mutation { add(a: 1, b: 2) }")
-        assert (await receive(client))["payload"] == {"data": {"add": 3}}
+        assert (await receive(client))["payload"] == {"data": {"add": 3}, "extensions": {"cost": 1}}
 
 
 async def test_a_subscription_sends_every_event_in_order_and_completes(toy: Toy):
@@ -83,7 +83,10 @@ async def test_a_request_error_ends_its_operation_and_not_the_socket(toy: Toy, p
         assert (message["id"], message["type"]) == ("1", "error")
         assert message["payload"][0]["extensions"]["code"] == code
         await subscribe(client, "{ hello }")
-        assert (await receive(client))["payload"] == {"data": {"hello": "hello world"}}
+        assert (await receive(client))["payload"] == {
+            "data": {"hello": "hello world"},
+            "extensions": {"cost": 1},
+        }
 
 
 async def test_a_source_that_fails_ends_its_operation_with_a_masked_error(toy: Toy):
