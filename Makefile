@@ -41,4 +41,6 @@ import: ## Fill the catalogue with the items and markets that come along.
 	./gonggu import markets
 
 bench: ## Measure instead of test.
-	./gonggu test -m bench -s tests/benchmarks
+	./gonggu setup --dev
+	.venv/bin/python -m tests.benchmarks.bench_nearby
+	.venv/bin/python -m tests.benchmarks.bench_jobs
