@@ -23,12 +23,14 @@ from app.transport.documents import Documents
 from app.transport.endpoint import GraphQLEndpoint
 from app.transport.executor import EventExecutor
 from app.transport.limits import TransportLimits
+from resolvers.attempts import Attempts
 from resolvers.passwords import Passwords
+from resolvers.sessions import Keys
 from resolvers.tokens import TokenIssuer
 from resolvers.transaction import Clock, Transactions
-from resolvers.users import Keys
 from schema.context import Context
 from schema.faults import format_error
+from schema.limits import QueryLimits
 from schema.root import make_schema
 
 
@@ -64,14 +66,16 @@ def make_parts(settings: Settings, clock: Clock = utc_now, passwords: Passwords 
     engine = make_engine(
         settings.database_url, pool_size=settings.database_pool, connect_within_s=settings.database_wait_s
     )
+    redis, secret = make_redis(settings.redis_url, wait_s=settings.redis_wait_s), settings.signing_key()
     return Parts(
         settings=settings,
         engine=engine,
-        redis=make_redis(settings.redis_url, wait_s=settings.redis_wait_s),
+        redis=redis,
         transactions=transactions_on(engine, clock),
         keys=Keys(
             passwords or Passwords(),
-            TokenIssuer(settings.signing_key(), settings.access_lifetime, settings.refresh_lifetime),
+            TokenIssuer(secret, settings.access_lifetime, settings.refresh_lifetime),
+            Attempts(redis, secret, most=settings.sign_in_attempts),
         ),
     )
 
@@ -98,10 +102,12 @@ class Application:
 def make_app(parts: Parts) -> Application:
     """GraphQL on `/graphql`, its explorer on `/graphiql`, health on `/livez` and `/readyz`."""
     settings = parts.settings
-    documents = Documents(max_tokens=settings.max_tokens)
+    documents = Documents(
+        max_tokens=settings.max_tokens, max_length=settings.max_characters, limits=_query_limits(settings)
+    )
     endpoint = GraphQLEndpoint(
         make_schema(documents.extension, execution_context_class=EventExecutor),
-        ContextMaker(parts.transactions, parts.keys),
+        ContextMaker(parts.transactions, parts.keys, settings.trusted_proxies),
         _limits(settings),
         format_error=_format,
         allowed_origins=settings.allowed_origins,
@@ -141,6 +147,19 @@ def _limits(settings: Settings) -> TransportLimits:
         connection_init_s=settings.connection_init_s,
         ping_every_s=settings.ping_every_s,
         pong_within_s=settings.pong_within_s,
+    )
+
+
+def _query_limits(settings: Settings) -> QueryLimits:
+    return QueryLimits(
+        max_operations=settings.max_operations,
+        max_depth=settings.max_depth,
+        max_aliases=settings.max_aliases,
+        max_directives=settings.max_directives,
+        max_root_fields=settings.max_root_fields,
+        max_fields=settings.max_fields,
+        max_repeats=settings.max_repeats,
+        max_cost=settings.max_cost,
     )
 
 

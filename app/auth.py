@@ -1,22 +1,26 @@
 """Who asks: the one place where a token becomes a viewer, for every transport."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import HTTPConnection
 
+from app.addresses import Network, client_address
 from models.errors import Language
+from resolvers.sessions import Keys, Viewer, viewer_behind
 from resolvers.tokens import InvalidToken
 from resolvers.transaction import Transactions
-from resolvers.users import Keys, Viewer, viewer_behind
-from schema.context import Context
+from schema.context import SESSION_ENDED, Context
 
 
 class ContextMaker:
     """Makes the context of one HTTP request, or of one whole WebSocket."""
 
-    def __init__(self, transactions: Transactions, keys: Keys) -> None:
+    def __init__(
+        self, transactions: Transactions, keys: Keys, trusted_proxies: Sequence[Network] = ()
+    ) -> None:
         self._transactions = transactions
         self._keys = keys
+        self._trusted_proxies = trusted_proxies
 
     async def __call__(self, connection: HTTPConnection, params: Mapping[str, object]) -> Context:
         """Read the token from the header, or from `authorization` in the connection's parameters.
@@ -33,6 +37,7 @@ class ContextMaker:
             token_problem=problem,
             language=language_of(str(params.get("acceptLanguage") or headers.get("accept-language", ""))),
             user_agent=headers.get("user-agent"),
+            address=client_address(connection, self._trusted_proxies),
         )
 
     async def _viewer(self, bearer: str | None) -> tuple[Viewer | None, str | None]:
@@ -44,7 +49,7 @@ class ContextMaker:
             return None, str(problem)
         async with self._transactions.read() as tx:
             viewer = await viewer_behind(tx, token)
-        return viewer, None if viewer else "The session behind this token has ended. Sign in again."
+        return viewer, None if viewer else SESSION_ENDED
 
 
 def language_of(accepted: str) -> Language:
@@ -76,5 +81,5 @@ def _bearer(connection: HTTPConnection, params: Mapping[str, object]) -> str | N
     if value is None:
         return None
     scheme, _, token = value.partition(" ")
-    # Anything else than a bearer token is not good either, and is told so.
-    return token.strip() if scheme.lower() == "bearer" else value
+    # Anything else than a bearer token is as good as a broken one, and is told so.
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -29,8 +29,9 @@ def running_servers(settings: Settings) -> Generator[Settings, None, None]:
     if settings.database_url is not None and settings.redis_url is not None:
         yield settings
         return
-    # Whoever runs without a database of their own has a key of their own folder as well.
-    settings = settings.model_copy(update={"secret_key": settings.signing_key()})
+    if settings.database_url is None:
+        # Whoever runs without a database of their own has a key of this folder as well.
+        settings = settings.model_copy(update={"secret_key": settings.signing_key()})
     with embedded_servers(settings.data_dir) as pair:
         addresses = {
             "database_url": settings.database_url or pair.database_url,

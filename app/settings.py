@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,6 +61,16 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("JOBS", "GONGGU_JOBS"),
         description="Whether the server runs background work itself, or `python -m app work` does.",
     )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Proxies whose X-Forwarded-For counts, separated by commas: `10.0.0.0/8, 192.0.2.1`.",
+    )
+    sign_in_attempts: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="Wrong passwords a minute for one account, and from one address; then none is looked at.",
+    )
     access_token_minutes: int = Field(
         default=15, ge=1, le=1440, description="How long an access token is good."
     )
@@ -76,7 +87,22 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, description="The longest HTTP request body.")
     max_json_depth: int = Field(default=100, ge=5, description="The deepest nesting of a request's JSON.")
     max_message_bytes: int = Field(default=128 * 1024, ge=1024, description="The longest WebSocket message.")
+    max_characters: int = Field(default=100_000, ge=100, description="The longest GraphQL document.")
     max_tokens: int = Field(default=2000, ge=100, description="The most tokens in a GraphQL document.")
+    max_operations: int = Field(default=5, ge=1, description="The most operations in a document.")
+    max_depth: int = Field(default=15, ge=1, description="The most levels of fields within each other.")
+    max_aliases: int = Field(default=30, ge=0, description="The most aliases in an operation.")
+    max_directives: int = Field(default=50, ge=0, description="The most directives in an operation.")
+    max_root_fields: int = Field(default=30, ge=1, description="The most fields of an operation's root.")
+    max_fields: int = Field(
+        default=5000, ge=1, description="The most fields of a document, with its fragments written out."
+    )
+    max_repeats: int = Field(
+        default=3000, ge=0, description="The most pairs of fields in one place: `{a a a}` has three."
+    )
+    max_cost: int = Field(
+        default=5000, ge=1, description="The most an operation may cost: a field is 1, a list times its rows."
+    )
     max_subscriptions: int = Field(default=100, ge=1, description="Operations at once on one WebSocket.")
     execution_s: float = Field(default=10, gt=0, description="Seconds that a query or mutation may take.")
     connection_init_s: float = Field(
@@ -99,6 +125,16 @@ class Settings(BaseSettings):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError as problem:
+            raise ValueError(f"{problem}; write addresses or networks, such as 10.0.0.0/8") from None
+
     @field_validator("database_url")
     @classmethod
     def _with_driver(cls, value: str | None) -> str | None:
@@ -106,7 +142,7 @@ class Settings(BaseSettings):
             return None
         try:
             url = make_url(value)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise ValueError("write it as postgresql://user:password@host:5432/name") from None
         if url.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"}:
             raise ValueError("PostgreSQL is the one database that Gonggu speaks to")

@@ -23,6 +23,7 @@ from resolvers.party_events import (
     RequestWithdrawn,
 )
 from resolvers.transaction import Transaction
+from resolvers.users import check_living
 from resolvers.views import MembershipView, membership_of, select_memberships
 
 MOST_MEMBERSHIPS = 1_000
@@ -36,6 +37,7 @@ async def join_party(tx: Transaction, viewer_id: UUID, party_id: UUID, quantity:
         NotFound, AlreadyJoined, AlreadyDecided, PartyClosed, PartyFull, NotEnoughUnits, InvalidInput
     """
     party = await lock_party(tx, party_id)
+    await check_living(tx, viewer_id)
     for earlier in await _memberships_of(tx, party_id, viewer_id):
         if earlier.status in LIVE_MEMBERSHIPS:
             raise AlreadyJoined(earlier.id)

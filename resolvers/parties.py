@@ -24,6 +24,7 @@ from resolvers.locks import lock_party
 from resolvers.pages import Page, PageOf, paged
 from resolvers.party_events import PartyCanceled, PartyChanged, PartyCompleted, PartyCreated, PartyFilled
 from resolvers.transaction import Transaction
+from resolvers.users import check_living
 from resolvers.views import PartyView, party_of, select_parties
 
 JOINING_ENDS = "party.joining_ends"
@@ -93,6 +94,7 @@ async def create_party(tx: Transaction, viewer_id: UUID, draft: PartyDraft) -> P
         created_at=tx.now,
     )
     party.check(tx.now)
+    await check_living(tx, viewer_id)
     leader = party.open_with(viewer_id, draft.quantity, tx.now)
     await _check_item(tx, draft.item_id)
     position = await _position(tx, draft.market_id)

@@ -10,10 +10,12 @@ import strawberry
 
 from models.errors import Language
 from models.users import Role
+from resolvers.sessions import Keys, Viewer, still_signed_in
 from resolvers.transaction import Transaction, Transactions
-from resolvers.users import Keys, Viewer
 from schema.faults import Forbidden, Unauthenticated
 from schema.loaders import Loaders
+
+SESSION_ENDED = "The session behind this token has ended. Sign in again."
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Context:
     token_problem: str | None = None
     language: Language = "ko"
     user_agent: str | None = None
+    #: Where the client is; None when it came by no network.
+    address: str | None = None
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,9 +84,16 @@ class Context:
         """A transaction for a query."""
         return self.transactions.read()
 
-    def for_operation(self) -> Self:
-        """A copy for one operation, which remembers nothing of earlier ones."""
-        return replace(self)
+    async def for_operation(self) -> Self:
+        """A copy for one operation of a socket, which remembers nothing of earlier ones.
+
+        Whoever has signed out meanwhile, here or on another device, is nobody on this socket too.
+        """
+        if self.signed_in is None:
+            return replace(self)
+        async with self.read() as tx:
+            viewer = await still_signed_in(tx, self.signed_in)
+        return replace(self, signed_in=viewer, token_problem=None if viewer else SESSION_ENDED)
 
 
 Info = strawberry.Info[Context, None]

@@ -6,7 +6,7 @@ with what it stands for. Counts stop at a ceiling, so that they stay small numbe
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphql import (
@@ -43,9 +43,8 @@ class QueryLimits:
     assumed_rows: int = 10
     #: Rows that a page has where nothing says how many.
     page_rows: int = 20
-    #: The same for lists of the schema itself. What tools ask of it at their start takes most of the cost
-    #: that is allowed, and passes once.
-    introspection_rows: int = 4
+    #: The same for lists of the schema itself, so low that what tools ask of it at their start passes.
+    introspection_rows: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ class _Shapes:
         """
         for name, fragment in self._fragments.items():
             if name not in self._measured:
-                yield fragment.selection_set, self._fragment(name)
+                yield fragment.selection_set, replace(self._fragment(name), fields=0)
 
     def _selection(self, selection: Any) -> _Shape:
         self.visits += 1

@@ -12,6 +12,7 @@ from strawberry.utils.str_converters import to_camel_case
 from models import errors
 from models.memberships import MembershipStatus as Status
 from models.party_events import PartyEvent as EventRow
+from models.party_events import PartyEventKind as Kind
 from resolvers import parties as resolvers
 from resolvers.views import PartyView
 from schema import ids
@@ -109,7 +110,7 @@ class Party(Node):
 
     @strawberry.field(
         description="Who changed what, when; oldest first, the newest 1,000. Empty for anyone who is not an "
-        "accepted member."
+        "accepted member. What became of other people's requests is for the leader alone."
     )
     async def history(self, info: Info) -> list["PartyEvent"]:
         """One look-up for all the parties of the operation."""
@@ -117,7 +118,9 @@ class Party(Node):
         if membership is None or membership.status is not Status.ACCEPTED:
             return []
         events = await info.context.loaders.history.load(self.view.id) or []
-        return [PartyEvent.of(event) for event in events]
+        viewer_id = membership.user.id
+        sees_all = viewer_id == self.view.leader.id
+        return [PartyEvent.of(event) for event in events if sees_all or not _is_between(event, viewer_id)]
 
 
 @strawberry.type(description="Something that happened to a party.")
@@ -139,6 +142,14 @@ class PartyEvent:
         """One look-up for all the events of the operation."""
         view = await info.context.loaders.user.load(self.actor_key) if self.actor_key else None
         return User.of(view) if view else None
+
+
+_OF_APPLICANTS = {Kind.JOIN_REQUESTED, Kind.REQUEST_WITHDRAWN, Kind.JOIN_REJECTED}
+
+
+def _is_between(event: EventRow, viewer_id: UUID) -> bool:
+    """Whether it is between the leader and an applicant who is not the viewer."""
+    return event.kind in _OF_APPLICANTS and event.detail["user"] != str(viewer_id)
 
 
 _KINDS: dict[str, ids.Kind] = {"user": "User", "market_id": "Market", "item_id": "Item"}

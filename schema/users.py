@@ -7,6 +7,7 @@ from uuid import UUID
 import strawberry
 
 from models import errors
+from resolvers import sessions
 from resolvers import users as resolvers
 from resolvers.views import UserView
 from schema import ids
@@ -16,6 +17,7 @@ from schema.errors import (
     InvalidInput,
     NicknameTaken,
     SessionExpired,
+    TooManyAttempts,
     WrongCredentials,
 )
 from schema.nodes import Node, PointInput
@@ -49,7 +51,7 @@ class Tokens:
     user: User = strawberry.field(description="Whom they speak for.")
 
     @classmethod
-    def of(cls, signed_in: resolvers.SignedIn) -> "Tokens":
+    def of(cls, signed_in: sessions.SignedIn) -> "Tokens":
         """Wrap what a resolver issued."""
         tokens = signed_in.tokens
         return cls(
@@ -102,17 +104,32 @@ class RefreshTokensInput:
     refresh_token: str = strawberry.field(description="The newest refresh token of the session.")
 
 
+@strawberry.input(description="Another password for the viewer.")
+class ChangePasswordInput:
+    """Input of changePassword."""
+
+    current_password: str = strawberry.field(description="The password until now: a token proves too little.")
+    new_password: str = strawberry.field(description="8 to 128 characters.")
+
+
 SignUpResult = Annotated[
     Tokens | InvalidInput | EmailTaken | NicknameTaken,
     strawberry.union("SignUpResult", description="Tokens for the new account, or why there is none."),
 ]
 SignInResult = Annotated[
-    Tokens | WrongCredentials,
+    Tokens | WrongCredentials | TooManyAttempts,
     strawberry.union("SignInResult", description="Tokens for a new session, or why there is none."),
 ]
 RefreshTokensResult = Annotated[
     Tokens | SessionExpired,
     strawberry.union("RefreshTokensResult", description="Fresh tokens, or why there are none."),
+]
+
+ChangePasswordResult = Annotated[
+    Tokens | WrongCredentials | TooManyAttempts | InvalidInput,
+    strawberry.union(
+        "ChangePasswordResult", description="Fresh tokens for this session, or why the password is as it was."
+    ),
 ]
 
 
@@ -143,8 +160,13 @@ class UserMutation:
     ) -> SignInResult:
         """Open, call, wrap."""
         async with info.context.write() as tx:
-            signed_in = await resolvers.sign_in(
-                tx, info.context.keys, input.email, input.password, info.context.user_agent
+            signed_in = await sessions.sign_in(
+                tx,
+                info.context.keys,
+                input.email,
+                input.password,
+                address=info.context.address,
+                user_agent=info.context.user_agent,
             )
         return Tokens.of(signed_in)
 
@@ -156,5 +178,25 @@ class UserMutation:
     ) -> RefreshTokensResult:
         """Open, call, wrap."""
         async with info.context.write() as tx:
-            signed_in = await resolvers.refresh_tokens(tx, info.context.keys, input.refresh_token)
+            signed_in = await sessions.refresh_tokens(tx, info.context.keys, input.refresh_token)
+        return Tokens.of(signed_in)
+
+    @strawberry.mutation(
+        description="Set another password. The viewer's other sessions end; this one gets fresh tokens."
+    )
+    async def change_password(
+        self,
+        info: Info,
+        input: Annotated[ChangePasswordInput, strawberry.argument(description="Both passwords.")],
+    ) -> ChangePasswordResult:
+        """Open, call, wrap."""
+        async with info.context.write() as tx:
+            signed_in = await sessions.change_password(
+                tx,
+                info.context.keys,
+                info.context.viewer,
+                input.current_password,
+                input.new_password,
+                address=info.context.address,
+            )
         return Tokens.of(signed_in)

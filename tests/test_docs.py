@@ -209,6 +209,9 @@ def test_every_command_is_in_the_readme_with_the_first_line_of_its_help():
         name = command.name or command.callback.__name__.replace("_", "-")
         help_line = (command.help or command.callback.__doc__ or "").splitlines()[0]
         expected.append([name, help_line])
+    for group in commands.registered_groups:
+        assert group.typer_instance is not None
+        expected.append([str(group.name), str(group.typer_instance.info.help)])
     rows = [[re.sub(r"`([\w-]+).*`", r"\1", usage), meaning] for usage, meaning in rows_under("Commands")]
     assert rows == expected
 

@@ -16,8 +16,11 @@ class OperationContext(Protocol):
         """When the viewer's token ends, with a time zone; None is never."""
         ...
 
-    def for_operation(self) -> Self:
-        """The context of one operation of a socket, which remembers nothing of the operations before."""
+    async def for_operation(self) -> Self:
+        """The context of one operation of a socket, which remembers nothing of the operations before.
+
+        Sees again whether the viewer's session lives: the socket may be hours older than the operation.
+        """
         ...
 
 

@@ -5,14 +5,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, OperationDefinitionNode, parse
+from graphql import DocumentNode, GraphQLError, NameNode, OperationDefinitionNode, SelectionSetNode, parse
 from graphql import OperationType as OperationKind
+from graphql import validate as find_errors
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.graphql import OperationType
 
 from app.transport.errors import Code, coded, with_code
-from schema.limits import Price, Pricing, QueryLimits, too_expensive, too_large
+from schema.costs import Price, Pricing, too_expensive
+from schema.limits import QueryLimits, too_large
+
+STRAWBERRYS_RULES = (MaybeNullValidationRule, OneOfInputValidationRule)
+"""What strawberry adds to the rules it is given."""
+
+MOST_ERRORS = 5
+"""Errors of validation that one answer tells. Each that says "did you mean …?" takes milliseconds to find."""
 
 
 @dataclass(slots=True)
@@ -92,10 +101,7 @@ class Documents:
         try:
             node = parse(text, max_tokens=self.max_tokens)
         except GraphQLError as error:
-            too_many = "tokens. Parsing aborted" in error.message
-            raise with_code(error, Code.TOO_MANY_TOKENS if too_many else Code.GRAPHQL_PARSE_FAILED) from None
-        except RecursionError:
-            raise coded(Code.TOO_DEEP, "This is nested too deeply to be read.") from None
+            raise with_code(error, _code_of(error)) from None
         operations = [part for part in node.definitions if isinstance(part, OperationDefinitionNode)]
         return Document(node, operations)
 
@@ -106,9 +112,9 @@ class Documents:
         if document.valid_by == rules:
             return []
         if too_much := too_large(document.node, self.limits):
-            return too_much
+            return [with_code(error, Code.GRAPHQL_VALIDATION_FAILED) for error in too_much]
         try:
-            errors = validate_document(schema, document.node, rules)
+            errors = find_errors(schema, document.node, (*rules, *STRAWBERRYS_RULES), max_errors=MOST_ERRORS)
         except RecursionError:
             return [coded(Code.TOO_DEEP, "This is nested too deeply to be checked.")]
         if errors:
@@ -159,17 +165,18 @@ class DocumentsExtension(SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         """Fill in the document, and refuse to guess between several operations."""
         context = self.execution_context
+        name = context._provided_operation_name  # pyright: ignore[reportPrivateUsage]
         try:
             document = self._document = self.documents.parse(context.query or "")
-        except GraphQLError:
-            # An exception here would end a whole socket. Left without a document strawberry parses
-            # by itself, fails in the same place and reports it as it should.
-            if self.documents.max_tokens is not None:
-                context.parse_options["max_tokens"] = self.documents.max_tokens
+        except GraphQLError as refusal:
+            # An exception here would end a whole socket; and without a document strawberry would parse by
+            # itself what must not be parsed. So it gets one that nothing reads, and the refusal with it.
+            context.graphql_document = _stand_in(name)
+            context.pre_execution_errors = [refusal]
             yield
             return
         context.graphql_document = document.node
-        if len(document.operations) > 1 and context._provided_operation_name is None:  # pyright: ignore
+        if len(document.operations) > 1 and name is None:
             # strawberry would run the first one.
             context.pre_execution_errors = [
                 coded(
@@ -201,3 +208,20 @@ class DocumentsExtension(SchemaExtension):
         name = self.execution_context._provided_operation_name  # pyright: ignore[reportPrivateUsage]
         operation = document.operation(name)
         return operation is not None and operation.operation is OperationKind.SUBSCRIPTION
+
+
+def _code_of(error: GraphQLError) -> Code:
+    """The parser's limits have no type of their own."""
+    if "tokens. Parsing aborted" in error.message:
+        return Code.TOO_MANY_TOKENS
+    return Code.TOO_DEEP if "nested too deeply" in error.message else Code.GRAPHQL_PARSE_FAILED
+
+
+def _stand_in(name: str | None) -> DocumentNode:
+    """A document with the operation that was asked for, and nothing in it."""
+    operation = OperationDefinitionNode(
+        operation=OperationKind.QUERY,
+        name=NameNode(value=name) if name is not None else None,
+        selection_set=SelectionSetNode(selections=()),
+    )
+    return DocumentNode(definitions=(operation,))

@@ -146,4 +146,6 @@ def uvicorn_options(limits: TransportLimits) -> dict[str, Any]:
         "ws_ping_interval": None,
         "ws_ping_timeout": None,
         "backlog": 4096,
+        # uvicorn believes X-Forwarded-For from anything on this machine; `app.addresses` asks who may say it.
+        "proxy_headers": False,
     }

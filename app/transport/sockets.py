@@ -262,14 +262,16 @@ class Socket:
             )
             await self._outbox.put(self._failure(id_, Answer.refused(refusal)))
             return
-        task = self._start(self._operate, id_, request, self._context.for_operation())
+        task = self._start(self._operate, id_, request, self._context)
         self._operations[id_] = task
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _operate(self, id_: str, request: GraphQLRequest, context: OperationContext) -> None:
+    async def _operate(self, id_: str, request: GraphQLRequest, of_socket: OperationContext) -> None:
         last = messages.complete(id_)
         try:
+            async with asyncio.timeout(self._limits.execution_s):
+                context = await of_socket.for_operation()
             async with aclosing(self._answers(request, context)) as answers:
                 async for answer in answers:
                     if not answer.was_executed:

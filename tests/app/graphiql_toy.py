@@ -51,7 +51,7 @@ class Asked:
     authorization: str | None
     expires_at: datetime | None = None
 
-    def for_operation(self) -> "Asked":
+    async def for_operation(self) -> "Asked":
         return self
 
 

@@ -42,7 +42,7 @@ def _environment(
 
 async def call(*arguments: str) -> Result:
     """In a thread: the command runs a loop of its own."""
-    return await asyncio.to_thread(runner.invoke, jobs, list(arguments))
+    return await asyncio.to_thread(runner.invoke, jobs, list(arguments), env={"COLUMNS": "160"})
 
 
 def id_of(result: Result, name: str) -> str:

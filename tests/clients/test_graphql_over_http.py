@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from tests.api import running_api
 from tests.app.transport.toy import Toy
 
 
@@ -17,3 +18,11 @@ def failed_audits(run_client: Callable[..., str], url: str) -> list[dict[str, An
 async def test_the_transport_does_all_that_the_audit_demands_and_advises(run_client: Callable[..., str]):
     async with Toy().serve() as toy:
         assert await asyncio.to_thread(failed_audits, run_client, toy.url) == []
+
+
+async def test_the_real_server_does_all_that_the_audit_demands_and_advises(
+    run_client: Callable[..., str], fresh_url: str, redis_url: str
+):
+    async with running_api(fresh_url, redis_url) as api:
+        url = f"{api.http.base_url}".rstrip("/") + "/graphql"
+        assert await asyncio.to_thread(failed_audits, run_client, url) == []

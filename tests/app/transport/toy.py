@@ -35,7 +35,7 @@ class ToyContext:
     started: list[str] = field(default_factory=list[str])
     stopped: list[str] = field(default_factory=list[str])
 
-    def for_operation(self) -> Self:
+    async def for_operation(self) -> Self:
         return self
 
     @contextlib.contextmanager
