@@ -103,7 +103,7 @@ def make_app(parts: Parts) -> Application:
     """GraphQL on `/graphql`, its explorer on `/graphiql`, health on `/livez` and `/readyz`."""
     settings = parts.settings
     documents = Documents(
-        max_tokens=settings.max_tokens, max_length=settings.max_characters, limits=_query_limits(settings)
+        max_tokens=settings.max_tokens, max_length=settings.max_characters, limits=query_limits(settings)
     )
     endpoint = GraphQLEndpoint(
         make_schema(documents.extension, execution_context_class=EventExecutor),
@@ -150,7 +150,8 @@ def _limits(settings: Settings) -> TransportLimits:
     )
 
 
-def _query_limits(settings: Settings) -> QueryLimits:
+def query_limits(settings: Settings) -> QueryLimits:
+    """How much a document may ask for, by the settings."""
     return QueryLimits(
         max_operations=settings.max_operations,
         max_depth=settings.max_depth,

@@ -235,8 +235,8 @@ class Party(Row, table=True):
     def change(self, leader: Membership, changes: Mapping[str, Any], now: datetime) -> dict[str, Change]:
         """Take what the leader writes about the party, and tell what differs. `quantity` is the leader's own.
 
-        A time has to lie ahead only where it changes: a note can be mended while people meet. The caller holds
-        the row lock on this party; what is refused may be half written, so nothing of it may be committed.
+        A time has to lie ahead only where it changes: a note can be mended while people meet. The caller
+        holds the row lock on this party. What is refused may be half written: nothing of it may be committed.
 
         Raises:
             PartyClosed, InvalidInput
