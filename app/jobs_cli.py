@@ -81,7 +81,7 @@ def _table(lines: list[JobLine]) -> Table:
     table.add_column("State", no_wrap=True)
     table.add_column("Due", no_wrap=True)
     table.add_column("Tried", justify="right", no_wrap=True)
-    table.add_column("Job", overflow="fold")
+    table.add_column("Job", no_wrap=True)
     table.add_column("Key", overflow="fold")
     table.add_column("Last error", overflow="fold")
     for line in lines:

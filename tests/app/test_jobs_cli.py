@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from rich.console import Console
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner, Result
 
+from app import jobs_cli
 from app.asgi import transactions_on
 from app.jobs_cli import jobs
 from app.servers import NotReady
@@ -37,12 +39,12 @@ def _environment(
     monkeypatch.setenv("DATABASE_URL", fresh_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("SECRET_KEY", "0123456789" * 4)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(jobs_cli, "out", Console(width=200))
 
 
 async def call(*arguments: str) -> Result:
     """In a thread: the command runs a loop of its own."""
-    return await asyncio.to_thread(runner.invoke, jobs, list(arguments), env={"COLUMNS": "160"})
+    return await asyncio.to_thread(runner.invoke, jobs, list(arguments))
 
 
 def id_of(result: Result, name: str) -> str:

@@ -71,7 +71,7 @@ async def test_a_database_that_can_not_be_reached_is_unavailable(clock: MovableC
 
 
 async def test_a_pool_without_a_free_connection_is_unavailable(fresh_url: str, clock: MovableClock):
-    engine = make_engine(fresh_url, pool_size=1, connect_within_s=0.05)
+    engine = make_engine(fresh_url, pool_size=1, connect_within_s=1)
     transactions = transactions_on(engine, clock)
     async with transactions.write() as tx:
         await tx.session.execute(text("SELECT 1"))
