@@ -44,3 +44,4 @@ bench: ## Measure instead of test.
 	./gonggu setup --dev
 	.venv/bin/python -m tests.benchmarks.bench_nearby
 	.venv/bin/python -m tests.benchmarks.bench_jobs
+	.venv/bin/python -m tests.benchmarks.bench_hub
