@@ -139,8 +139,8 @@ def _address() -> str:
 
 
 @asynccontextmanager
-async def running_api(database_url: str, redis_url: str) -> AsyncGenerator[Api, None]:
-    """The server as `app.serve` runs it, in the loop of the test."""
+async def running_api(database_url: str, redis_url: str, **changed: Any) -> AsyncGenerator[Api, None]:
+    """The server as `app.serve` runs it, in the loop of the test. Its settings may be changed."""
     settings = Settings(
         database_url=database_url,
         redis_url=redis_url,
@@ -148,6 +148,7 @@ async def running_api(database_url: str, redis_url: str) -> AsyncGenerator[Api, 
         secret_key=f"a secret of tests, made for {new_id()}",
         trusted_proxies=(ip_network("127.0.0.1"),),
         drain_s=0,
+        **changed,
     )
     clock = MovableClock()
     # What a password costs is for argon2 to test.
