@@ -28,10 +28,6 @@ class Passwords:
         """Whether the password is the one behind the stored text; always false, and as slow, for None."""
         return await self._run(self._matches, stored or self._nobody, password) and stored is not None
 
-    def is_outdated(self, stored: str) -> bool:
-        """Whether the stored text was made with other parameters than new ones are."""
-        return self._hasher.check_needs_rehash(stored)
-
     def close(self) -> None:
         """End the threads. Hashes that wait are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -305,7 +305,10 @@ def test_missing_programs_are_named_with_what_to_do(tmp_path: Path):
         binaries.find(valkey_server=tmp_path / "valkey")
 
 
-@pytest.mark.skipif(not (DEBIAN_POSTGRES.exists() and DEBIAN_REDIS.exists()), reason="not installed here")
+@pytest.mark.skipif(
+    not (DEBIAN_POSTGRES.exists() and DEBIAN_REDIS.exists()),
+    reason="needs Debian's PostgreSQL 15 and Redis; the gate installs them",
+)
 async def test_servers_of_the_system_take_the_place_of_the_wheels(tmp_path: Path):
     programs = binaries.find(DEBIAN_POSTGRES, DEBIAN_REDIS)
     with embedded_servers(tmp_path, programs, durable=False) as servers:

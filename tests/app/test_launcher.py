@@ -181,7 +181,7 @@ def test_without_the_files_of_graphiql_the_server_starts_all_the_same(project: P
     assert "no GraphiQL" in gonggu(project, "setup")[1]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions stop everybody but root")
 def test_what_another_user_installed_is_refused_with_advice(project: Path):
     gonggu(project, "setup")
     (project / "requirements.lock").write_text("# changed\n")
