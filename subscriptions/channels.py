@@ -3,25 +3,25 @@
 from uuid import UUID
 
 
-def chat(party_id: UUID) -> str:
-    """Carries the messages of a party's chat, numbered."""
+def chat(party_id: UUID | str) -> str:
+    """Carries the messages of a party's chat, numbered. Of "", what all of these begin with."""
     return f"chat:{party_id}"
 
 
-def notifications(user_id: UUID) -> str:
-    """Carries what one person is told, numbered per receiver."""
+def notifications(user_id: UUID | str) -> str:
+    """Carries what one person is told, numbered per receiver. Of "", what all of these begin with."""
     return f"notifications:{user_id}"
 
 
-def party(party_id: UUID) -> str:
-    """Says that a party has changed; who listens reads it again."""
+def party(party_id: UUID | str) -> str:
+    """Says that a party has changed; numbered by its version. Of "", what all of these begin with."""
     return f"party:{party_id}"
 
 
 def region(cell: str) -> str:
-    """Carries the changes of parties whose radius touches a coarse cell of the map (H3, resolution 5).
+    """Carries the changes of parties in a coarse cell of the map (H3, resolution 5).
 
-    One change goes to several cells: receivers drop what they have had, by its id.
+    A party that moves is announced in two cells: receivers drop what they have had, by its version.
     """
     return f"region:{cell}"
 
@@ -36,6 +36,11 @@ def rider(rider_id: UUID) -> str:
     return f"rider:{rider_id}:position"
 
 
-def session(session_id: UUID) -> str:
-    """Says that a session has ended, so that its open streams end too."""
-    return f"session:{session_id}"
+def session_ends() -> str:
+    """Says which sessions have ended, so that their open streams end too. One for the whole installation."""
+    return "session-ends"
+
+
+def link() -> str:
+    """Carries nothing: who listens is told, by a gap, that events come again."""
+    return "link"

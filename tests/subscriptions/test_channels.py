@@ -6,12 +6,10 @@ ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
 def test_no_two_kinds_of_channel_share_a_name():
-    makers = (
-        channels.chat, channels.notifications, channels.party, channels.presence, channels.rider,
-        channels.session,
-    )  # fmt: skip
+    makers = (channels.chat, channels.notifications, channels.party, channels.presence, channels.rider)
     names = [make(each) for make in makers for each in (ONE, OTHER)]
     names += [channels.region(str(each)) for each in (ONE, OTHER)]
+    names += [channels.session_ends(), channels.link()]
     assert len(set(names)) == len(names)
 
 
