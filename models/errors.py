@@ -14,9 +14,11 @@ Language = Literal["ko", "en"]
 
 
 KOREAN = {
+    "chat": "채팅",
     "item": "품목",
     "market": "마켓",
     "membership": "참가 신청",
+    "notification": "알림",
     "party": "파티",
     "session": "로그인 기록",
     "user": "이웃",
@@ -226,3 +228,27 @@ class AlreadyDecided(DomainError):
     status: str
     en: ClassVar[str] = "This request has been decided already."
     ko: ClassVar[str] = "이미 처리된 신청이에요."
+
+
+@dataclass(eq=False)
+class ChatClosed(DomainError):
+    """Nothing can be written: the chat is not open yet, or not any more."""
+
+    en: ClassVar[str] = "This chat is not open."
+    ko: ClassVar[str] = "지금은 열려 있지 않은 채팅이에요."
+
+
+@dataclass(eq=False)
+class ChatAlreadyOpen(DomainError):
+    """There is nothing to open."""
+
+    en: ClassVar[str] = "The chat of this party is open already."
+    ko: ClassVar[str] = "이미 열려 있는 채팅이에요."
+
+
+@dataclass(eq=False)
+class NobodyToTalkTo(DomainError):
+    """The leader is the only member: a chat takes two."""
+
+    en: ClassVar[str] = "Nobody else has a place in this party yet. Open the chat once somebody has."
+    ko: ClassVar[str] = "아직 함께할 파티원이 없어요. 파티원이 생기면 채팅을 열 수 있어요."

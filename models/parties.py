@@ -135,6 +135,8 @@ class Party(Row, table=True):
     note: str | None = Field(default=None, max_length=500)
     approval: Approval = Field(default=Approval.MANUAL, sa_type=code(Approval))
     created_at: datetime = Field(sa_type=INSTANT)
+    #: Raised by every transaction that changes something about the party: listeners resume by it.
+    version: int = 1
 
     def check(self, now: datetime) -> None:
         """See that what a person wrote about the party keeps the rules of one that starts now.
@@ -194,6 +196,10 @@ class Party(Row, table=True):
     def is_live(self) -> bool:
         """Whether the party is neither done nor canceled."""
         return self.status in (PartyStatus.OPEN, PartyStatus.FULL)
+
+    def is_listed(self, now: datetime) -> bool:
+        """Whether people nearby see it."""
+        return is_listed(self.status, self.join_by, self.ends_at, now)
 
     @property
     def units_left(self) -> int:
@@ -365,3 +371,9 @@ class Party(Row, table=True):
     def _follow_places(self) -> None:
         full = self.accepted_count == self.capacity or self.accepted_quantity == self.item_count
         self.status = PartyStatus.FULL if full else PartyStatus.OPEN
+
+
+def is_listed(status: PartyStatus, join_by: datetime, ends_at: datetime, now: datetime) -> bool:
+    """Whether people nearby see a party: OPEN until `join_by`, FULL until `ends_at`."""
+    until = {PartyStatus.OPEN: join_by, PartyStatus.FULL: ends_at}.get(status)
+    return until is not None and now < until

@@ -1,7 +1,8 @@
 """What has happened, told to whoever listens, without knowing them.
 
-An event is a frozen dataclass beside the verbs of its domain. Publishing it writes one durable job for each
-listener, in the transaction of the change: each listener is tried again on its own until it succeeds.
+An event is a frozen dataclass beside the verbs of its domain. Whoever `accompanies` it acts in the
+transaction of the change: what they write exists exactly when the change does. Whoever `listens` gets a
+durable job, written in that transaction: it is tried until it succeeds, and the change doesn't wait for it.
 """
 
 from collections import defaultdict
@@ -26,6 +27,21 @@ EventT = TypeVar("EventT", bound=Event)
 Listener = Callable[["Transaction", EventT], Awaitable[None]]
 
 _listeners: defaultdict[type[Event], list[str]] = defaultdict(list)
+_companions: defaultdict[type[Event], list[Listener[Any]]] = defaultdict(list)
+
+
+def accompanies(event_type: type[EventT]) -> Callable[[Listener[EventT]], Listener[EventT]]:
+    """Call the function for each event of exactly this type, in the transaction that publishes it.
+
+    What it raises undoes the change. It holds up whoever acts, so it is short; it locks rows in the order of
+    `resolvers.locks`.
+    """
+
+    def register(companion: Listener[EventT]) -> Listener[EventT]:
+        _companions[event_type].append(companion)
+        return companion
+
+    return register
 
 
 def listens(
@@ -52,8 +68,10 @@ def listens(
 
 
 async def publish(tx: "Transaction", event: Event) -> None:
-    """Tell everybody who listens, once this transaction has committed. Nobody may be listening."""
+    """Tell everybody: companions now, listeners once this transaction has committed."""
     load_handlers()
+    for companion in _companions.get(type(event), []):
+        await companion(tx, event)
     occurrence = new_id()
     for job in _listeners.get(type(event), []):
         await tx.jobs.soon(job, occurrence, event=event)

@@ -5,10 +5,12 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from resolvers.jobs import cron, job
+from resolvers.notifications import forget_notifications
 from resolvers.sessions import forget_sessions
 from resolvers.transaction import Transaction
 
 SESSIONS_KEPT = timedelta(days=30)
+NOTIFICATIONS_KEPT = timedelta(days=180)
 LOG_KEPT = timedelta(days=7)
 STATISTICS_KEPT = timedelta(days=90)
 
@@ -17,6 +19,12 @@ STATISTICS_KEPT = timedelta(days=90)
 async def forget_old_sessions(tx: Transaction, key: str) -> None:
     """Drop sessions that ended a month ago."""
     await forget_sessions(tx, ended_before=tx.now - SESSIONS_KEPT)
+
+
+@job("notifications.forget")
+async def forget_old_notifications(tx: Transaction, key: str) -> None:
+    """Drop what people were told half a year ago."""
+    await forget_notifications(tx, created_before=tx.now - NOTIFICATIONS_KEPT)
 
 
 @job("jobs.tidy")
@@ -54,4 +62,5 @@ async def tidy_jobs(tx: Transaction, key: str) -> None:
 
 
 cron("17 * * * *", "sessions.forget")
+cron("27 * * * *", "notifications.forget")
 cron("47 * * * *", "jobs.tidy")

@@ -8,10 +8,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from resolvers.sql import run
 
 CHANNEL = "ch_pgqueuer"
 """Where PgQueuer's trigger tells of new rows, when their transaction commits."""
@@ -51,7 +52,7 @@ async def write(
     if replace:
         conflict = """UPDATE SET execute_after = EXCLUDED.execute_after, payload = EXCLUDED.payload,
             status = 'queued', attempts = 0, queue_manager_id = NULL, headers = NULL, updated = now()"""
-    await _run(
+    await run(
         connection,
         f"""
         WITH written AS (
@@ -73,7 +74,7 @@ async def write(
 
 async def cancel(connection: AsyncConnection, name: str, key: str) -> None:
     """Delete every row of this name and key. A worker that runs it finds nothing to acknowledge."""
-    await _run(
+    await run(
         connection,
         """
         WITH gone AS (DELETE FROM jobs.pgqueuer WHERE dedupe_key = $1 RETURNING id, entrypoint, priority)
@@ -98,7 +99,7 @@ async def claim(
     A pick is counted when it is made: a job that kills its worker raises nothing that could be counted later.
     Names that this process doesn't know are left to one that does.
     """
-    rows = await _run(
+    rows = await run(
         connection,
         """
         WITH due AS (
@@ -138,7 +139,7 @@ async def claim(
 
 async def next_due(connection: AsyncConnection, names: Sequence[str]) -> datetime | None:
     """The earliest time of a waiting job, be it past or future."""
-    rows = await _run(
+    rows = await run(
         connection,
         """
         SELECT execute_after FROM jobs.pgqueuer WHERE status = 'queued' AND entrypoint = ANY($1)
@@ -151,7 +152,7 @@ async def next_due(connection: AsyncConnection, names: Sequence[str]) -> datetim
 
 async def beat(connection: AsyncConnection, owner: UUID, ids: Sequence[int]) -> None:
     """Show a sign of life. Rows that somebody has locked are passed over: they can't be picked either."""
-    await _run(
+    await run(
         connection,
         """
         UPDATE jobs.pgqueuer SET heartbeat = clock_timestamp() WHERE id IN (
@@ -208,7 +209,7 @@ async def give_back(connection: AsyncConnection, claim: Claim) -> bool:
 
 async def wake(connection: AsyncConnection) -> None:
     """Have every worker look: the trigger tells of rows that are new, not of those that change."""
-    await _run(
+    await run(
         connection,
         """
         SELECT pg_notify($1, json_build_object('channel', $1::text, 'operation', 'update', 'sent_at', now(),
@@ -219,7 +220,7 @@ async def wake(connection: AsyncConnection) -> None:
 
 
 async def _end(connection: AsyncConnection, claim: Claim, change: str, logged: str, *values: object) -> bool:
-    rows = await _run(
+    rows = await run(
         connection,
         f"""
         WITH ended AS (
@@ -237,9 +238,3 @@ async def _end(connection: AsyncConnection, claim: Claim, change: str, logged: s
         *values,
     )
     return bool(rows)
-
-
-async def _run(connection: AsyncConnection, statement: str, *values: object) -> Sequence[Any]:
-    """Run a statement in the driver's own words: `$1`, and arrays as lists."""
-    result = await connection.exec_driver_sql(statement, values)
-    return result.all() if result.returns_rows else []

@@ -1,9 +1,14 @@
-"""Locks on rows, taken in one order everywhere: the party, then what belongs to it."""
+"""Locks on rows, taken in one order everywhere.
+
+A party; its memberships; its chat; its members' places in the chat; then, once for a whole transaction and in
+the order of ids, whoever is told, and their mailboxes. Whoever takes them in another order makes a deadlock.
+"""
 
 from uuid import UUID
 
 from models.errors import NotFound
 from models.parties import Party
+from resolvers.party_news import PartyNews
 from resolvers.transaction import Transaction
 
 
@@ -18,4 +23,5 @@ async def lock_party(tx: Transaction, party_id: UUID) -> Party:
     party = await tx.session.get(Party, party_id, with_for_update={"key_share": True}, populate_existing=True)
     if party is None:
         raise NotFound("party", party_id)
+    tx.collected(PartyNews).remember(party, tx.now)
     return party

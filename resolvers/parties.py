@@ -23,11 +23,13 @@ from resolvers.jobs import job
 from resolvers.locks import lock_party
 from resolvers.pages import Page, PageOf, paged
 from resolvers.party_events import PartyCanceled, PartyChanged, PartyCompleted, PartyCreated, PartyFilled
+from resolvers.party_news import PartyNews
 from resolvers.transaction import Transaction
 from resolvers.users import check_living
 from resolvers.views import PartyView, party_of, select_parties
 
 JOINING_ENDS = "party.joining_ends"
+MEETING_ENDS = "party.meeting_ends"
 GIVE_UP = "party.give_up"
 
 TOLD = frozenset({"starts_at", "ends_at", "join_by", "market_id", "item_id", "estimated_price", "capacity"})
@@ -176,10 +178,22 @@ async def complete_party(
 
 @job(JOINING_ENDS)
 async def end_joining(tx: Transaction, key: UUID) -> None:
-    """At `join_by`: a party with too few members does not take place."""
+    """At `join_by`: a party with too few members does not take place; an open one is listed no more."""
     party = await lock_party(tx, key)
-    if party.is_live and tx.now >= party.join_by and party.accepted_count < party.min_members:
+    if not party.is_live or tx.now < party.join_by:
+        return
+    if party.status is PartyStatus.OPEN:
+        tx.collected(PartyNews).runs_out(key)
+    if party.accepted_count < party.min_members:
         await _cancel(tx, party, None, CancelReason.TOO_FEW_MEMBERS)
+
+
+@job(MEETING_ENDS)
+async def end_meeting(tx: Transaction, key: UUID) -> None:
+    """At `ends_at`: a full party is listed no more."""
+    party = await lock_party(tx, key)
+    if party.status is PartyStatus.FULL and tx.now >= party.ends_at:
+        tx.collected(PartyNews).runs_out(key)
 
 
 @job(GIVE_UP)
@@ -236,11 +250,13 @@ async def _cancel(tx: Transaction, party: Party, actor_id: UUID | None, reason: 
 
 async def _set_deadlines(tx: Transaction, party: Party) -> None:
     await tx.jobs.at(JOINING_ENDS, party.join_by, party.id)
+    await tx.jobs.at(MEETING_ENDS, party.ends_at, party.id)
     await tx.jobs.at(GIVE_UP, party.ends_at + COMPLETE_WITHIN, party.id)
 
 
 async def _drop_deadlines(tx: Transaction, party_id: UUID) -> None:
     await tx.jobs.cancel(JOINING_ENDS, party_id)
+    await tx.jobs.cancel(MEETING_ENDS, party_id)
     await tx.jobs.cancel(GIVE_UP, party_id)
 
 

@@ -17,6 +17,7 @@ from resolvers.passwords import Passwords
 from resolvers.tokens import AccessToken, IssuedTokens, TokenIssuer
 from resolvers.transaction import Transaction
 from resolvers.views import UserView, select_users, user_of
+from subscriptions.session_ends import sessions_ended
 
 MOST_LISTED = 100
 
@@ -96,7 +97,7 @@ async def refresh_tokens(tx: Transaction, keys: Keys, refresh_token: str) -> Sig
         raise SessionExpired
     if generation != session.generation:
         # Somebody has used this token before: the thief or the owner, and there is no telling who is who.
-        session.end(tx.now)
+        _end(tx, session)
         raise SessionExpired
     living = select_users().where(col(User.id) == session.user_id, col(User.withdrawn_at).is_(None))
     row = (await tx.session.execute(living)).one_or_none()
@@ -134,7 +135,7 @@ async def sign_out(tx: Transaction, viewer: Viewer, session_id: UUID | None = No
     session = await tx.session.get(Session, session_id or viewer.session_id, with_for_update=True)
     if session is None or session.user_id != viewer.user_id:
         raise NotFound("session", session_id or viewer.session_id)
-    session.end(tx.now)
+    _end(tx, session)
 
 
 async def viewer_behind(tx: Transaction, token: AccessToken) -> Viewer | None:
@@ -237,16 +238,35 @@ def open_session(tx: Transaction, keys: Keys, user: UserView, user_agent: str | 
 
 async def end_sessions(tx: Transaction, user_id: UUID, *which: ColumnElement[bool]) -> None:
     """End a person's sessions, or those of them that are meant."""
-    await tx.session.execute(
+    ended = await tx.session.scalars(
         update(Session)
         .where(col(Session.user_id) == user_id, col(Session.ended_at).is_(None), *which)
         .values(ended_at=tx.now)
+        .returning(col(Session.id))
     )
+    _ring(tx, ended.all())
 
 
 def _rotate(tx: Transaction, keys: Keys, session: Session, user: UserView) -> SignedIn:
     session.rotate(tx.now, keys.tokens.refresh_lifetime)
     return SignedIn(keys.tokens.issue(user.id, session.id, session.generation, tx.now), user)
+
+
+async def living_sessions(tx: Transaction, session_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of the sessions whose tokens are good."""
+    living = select(col(Session.id)).where(col(Session.id).in_(session_ids), *_live(tx.now))
+    return set(await tx.session.scalars(living))
+
+
+def _end(tx: Transaction, session: Session) -> None:
+    session.end(tx.now)
+    _ring(tx, [session.id])
+
+
+def _ring(tx: Transaction, session_ids: Sequence[UUID]) -> None:
+    """Have every stream of the sessions ended, in whatever process."""
+    if session_ids:
+        tx.ring(sessions_ended(session_ids))
 
 
 def _live(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from models.errors import DomainError
-from resolvers import events
+from resolvers import events, outbox
 from resolvers.job_rows import Claim
 from resolvers.jobs import Jobs
+from subscriptions.envelope import Envelope
 
 Clock = Callable[[], datetime]
 """Tells the time, with its offset. The only clock that anything of ours looks at."""
@@ -26,14 +28,33 @@ class Unavailable(Exception):
         return "The service is busy. Try again in a moment."
 
 
+Publish = Callable[[Envelope], None]
+"""Publishes soon, perhaps: never waits and never fails. The relay publishes what is lost."""
+
+
+class Collected(Protocol):
+    """What a transaction collects of one kind, to write it in one go right before it commits."""
+
+    async def write(self, tx: "Transaction") -> None:
+        """Write what was collected."""
+        ...
+
+
+CollectedT = TypeVar("CollectedT", bound=Collected)
+
+
 @dataclass
 class Transaction:
-    """What a resolver may touch: the rows, the time, and what is to happen later."""
+    """What a resolver may touch: the rows, the time, the bells, and what is to happen later."""
 
     session: AsyncSession
     now: datetime
     #: The job that this transaction performs, if it performs one.
     claim: Claim | None = None
+    #: To be published once it has committed.
+    rings: list[Envelope] = field(default_factory=list[Envelope])
+    _collected: dict[type[Any], Collected] = field(default_factory=dict[type[Any], Collected], init=False)
+    _stored: int = field(default=0, init=False)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -44,6 +65,34 @@ class Transaction:
         """Say what has happened; whoever listens hears of it if this transaction commits."""
         await events.publish(self, event)
 
+    def collected(self, kind: type[CollectedT]) -> CollectedT:
+        """What this transaction has collected of a kind so far, to be added to."""
+        found = self._collected.get(kind)
+        if not isinstance(found, kind):
+            found = self._collected[kind] = kind()
+        return found
+
+    def ring(self, envelope: Envelope) -> None:
+        """Wake whoever listens to the channel, if this transaction commits."""
+        self.rings.append(envelope)
+
+    def ring_stored(self, envelope: Envelope) -> None:
+        """The same, for what a statement has put into the outbox already."""
+        self.rings.insert(self._stored, envelope)
+        self._stored += 1
+
+    async def finish(self) -> None:
+        """Write what was collected, and the bells into the outbox: the last before the commit."""
+        while self._collected:
+            kind = next(iter(self._collected))
+            await self._collected.pop(kind).write(self)
+        await outbox.store(self.session, self.rings[self._stored :])
+        self._stored = len(self.rings)
+
+
+def left_to_the_relay(envelope: Envelope) -> None:
+    """Publish nothing: no hub runs here."""
+
 
 @dataclass(frozen=True)
 class Transactions:
@@ -53,6 +102,7 @@ class Transactions:
     #: Bound to autocommit: one SELECT then costs one round trip, not three.
     readers: async_sessionmaker[AsyncSession]
     clock: Clock
+    publish: Publish = left_to_the_relay
 
     @asynccontextmanager
     async def write(self, claim: Claim | None = None) -> AsyncGenerator[Transaction, None]:
@@ -62,13 +112,14 @@ class Transactions:
         """
         with _reachable():
             async with self.writers() as session:
+                tx = Transaction(session, self.clock(), claim)
                 try:
-                    yield Transaction(session, self.clock(), claim)
+                    yield tx
                 except DomainError as refusal:
                     if refusal.keeps_changes:
-                        await session.commit()
+                        await self._commit(tx)
                     raise
-                await session.commit()
+                await self._commit(tx)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[Transaction, None]:
@@ -76,6 +127,12 @@ class Transactions:
         with _reachable():
             async with self.readers() as session:
                 yield Transaction(session, self.clock())
+
+    async def _commit(self, tx: Transaction) -> None:
+        await tx.finish()
+        await tx.session.commit()
+        for envelope in tx.rings:
+            self.publish(envelope)
 
 
 @contextmanager

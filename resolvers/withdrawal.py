@@ -14,6 +14,7 @@ from models.memberships import Membership, MembershipStatus
 from models.parties import Party, PartyStatus
 from models.users import Session
 from resolvers.memberships import withdraw_request
+from resolvers.notifications import erase
 from resolvers.sessions import Keys, check_unchanged, end_sessions, proven
 from resolvers.transaction import Transaction
 
@@ -25,8 +26,8 @@ async def withdraw(
 ) -> None:
     """Erase the person, unless somebody counts on them: then nothing changes.
 
-    Their requests are taken back, their bookmarks dropped, their sessions ended. Their e-mail address can
-    sign up again, as somebody else.
+    Their requests are taken back, bookmarks and notifications dropped, their sessions ended. Their e-mail
+    address can sign up again, as somebody else.
 
     Raises:
         WrongCredentials, TooManyAttempts, OpenObligations
@@ -45,6 +46,7 @@ async def withdraw(
     await tx.session.execute(update(Session).where(col(Session.user_id) == user_id).values(user_agent=None))
     for bookmark in (ItemBookmark, MarketBookmark):
         await tx.session.execute(delete(bookmark).where(col(bookmark.user_id) == user_id))
+    await erase(tx, user_id)
     user.withdraw(tx.now)
 
 

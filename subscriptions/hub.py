@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 Heads: TypeAlias = Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
 """Asks the database for the highest number of each channel, in one query. It may leave channels out."""
 
+Published: TypeAlias = Callable[[Sequence[Envelope]], None]
+"""Is told what `publish` has published, so that nobody else needs to."""
+
 _DELIVERIES_AT_A_STRETCH = 200
 _HEADS_AT_ONCE = 10_000
 _PAUSE_AFTER_FAULT_S = 1.0
@@ -81,10 +84,16 @@ class Hub:
     """Use it as a context: `async with Hub(backend) as hub`. It connects the backend, and disconnects it."""
 
     def __init__(
-        self, backend: BroadcastBackend, *, heads: Heads | None = None, limits: Limits | None = None
+        self,
+        backend: BroadcastBackend,
+        *,
+        heads: Heads | None = None,
+        published: Published | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._backend = backend
         self._heads = heads
+        self._published = published
         self._limits = limits or Limits()
         self._rooms: dict[str, _Room] = {}
         self._empty: dict[str, _Room] = {}
@@ -153,6 +162,8 @@ class Hub:
 
     def publish(self, envelope: Envelope) -> None:
         """Publish soon, perhaps. Never waits and never fails: the relay publishes what is lost here."""
+        if not self._is_open:
+            return
         if len(self._to_publish) >= self._limits.publish_waiting:
             self.counts["publish_dropped"] += 1
             return
@@ -293,6 +304,8 @@ class Hub:
                     log.debug("Not published: %s", problem)
                 else:
                     self._breaker.succeeded()
+                    if self._published is not None:
+                        self._published(batch)
 
     async def _compare_heads(self) -> NoReturn:
         """Wake the readers whose last number is below what the database has."""

@@ -8,9 +8,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.database import make_engine
+from models.notifications import NotificationKind
 from models.parties import Approval
 from models.users import Session
-from resolvers import items, markets, memberships
+from resolvers import chat, items, markets, memberships, notifications
+from resolvers.notifications import PreferenceView
 from resolvers.transaction import Transaction
 from tests.factories import make_item, make_market, make_party, make_user
 
@@ -86,6 +88,29 @@ REFUSED = [
         COPY_MEMBERSHIP.format(changes="'user_id', CAST(:stranger AS uuid)", role="'LEADER'"),
     ),
     ("uq_memberships_live", COPY_MEMBERSHIP.format(changes="'status', 'ACCEPTED'", role="'MEMBER'")),
+    ("ck_chats_last_number_positive", "UPDATE chats SET last_number = -1"),
+    ("ck_chat_messages_kind_known", "UPDATE chat_messages SET kind = 'WHISPER' WHERE kind = 'CHAT'"),
+    ("ck_chat_messages_notice_known", "UPDATE chat_messages SET notice = 'RAIN' WHERE notice IS NOT NULL"),
+    ("ck_chat_messages_number_positive", "UPDATE chat_messages SET number = 0 WHERE number = 1"),
+    ("ck_chat_messages_server_has_notice", "UPDATE chat_messages SET notice = 'LEFT' WHERE kind = 'CHAT'"),
+    ("ck_chat_messages_server_has_notice", "UPDATE chat_messages SET notice = NULL WHERE kind = 'SYSTEM'"),
+    ("ck_chat_messages_has_sender", "UPDATE chat_messages SET sender_id = NULL WHERE kind = 'CHAT'"),
+    ("ck_chat_messages_has_sender", "UPDATE chat_messages SET kind = 'JOINED' WHERE sender_id IS NULL"),
+    ("ck_chat_messages_members_have_text", "UPDATE chat_messages SET text = '' WHERE kind = 'CHAT'"),
+    ("ck_chat_messages_members_have_text", "UPDATE chat_messages SET text = '!' WHERE kind = 'SYSTEM'"),
+    (
+        "uq_chat_messages_party_id_number",
+        "UPDATE chat_messages SET number = (SELECT last_number FROM chats) WHERE number = 1",
+    ),
+    ("uq_chat_messages_client_key", "UPDATE chat_messages SET client_key = '1' WHERE kind = 'CHAT'"),
+    ("ck_chat_readers_numbers_positive", "UPDATE chat_readers SET read_number = -1"),
+    ("ck_chat_readers_numbers_positive", "UPDATE chat_readers SET notified_number = -1"),
+    ("ck_mailboxes_last_number_positive", "UPDATE mailboxes SET last_number = -1"),
+    ("ck_notifications_kind_known", "UPDATE notifications SET kind = 'RAIN'"),
+    ("ck_notifications_subject_kind_known", "UPDATE notifications SET subject_kind = 'RAIN'"),
+    ("ck_notifications_number_positive", "UPDATE notifications SET number = 0 WHERE number = 1"),
+    ("uq_notifications_receiver_id_number", "UPDATE notifications SET number = 1"),
+    ("ck_notification_preferences_kind_known", "UPDATE notification_preferences SET kind = 'RAIN'"),
     ("pk_item_bookmarks", "INSERT INTO item_bookmarks SELECT * FROM item_bookmarks"),
     ("pk_market_bookmarks", "INSERT INTO market_bookmarks SELECT * FROM market_bookmarks"),
 ]
@@ -104,7 +129,14 @@ async def people(tx: Transaction) -> dict[str, Any]:
     await items.bookmark_item(tx, leader.id, item.id)
     await markets.bookmark_market(tx, leader.id, market.id)
     tx.session.add(Session(user_id=leader.id, created_at=tx.now, last_used_at=tx.now, expires_at=tx.now))
-    await tx.session.flush()
+    talked = await make_party(tx, leader)
+    await memberships.join_party(tx, stranger.id, talked.id)
+    await chat.open_chat(tx, leader.id, talked.id)
+    for key in ("1", "2"):
+        await chat.send_message(tx, leader.id, talked.id, "안녕하세요", key)
+    wish = PreferenceView(NotificationKind.PARTY_CREATED, in_app=False, sms=False)
+    await notifications.set_preference(tx, leader.id, wish)
+    await tx.finish()
     return {"leader": leader.id, "stranger": stranger.id}
 
 

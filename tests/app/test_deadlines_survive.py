@@ -136,7 +136,11 @@ async def test_a_server_killed_before_the_deadline_leaves_it_to_the_next(
         first.kill()
         await first.wait()
     assert await endings(fresh_engine, party) == []
-    assert await jobs(fresh_engine, party) == [("party.give_up", "queued"), ("party.joining_ends", "queued")]
+    assert await jobs(fresh_engine, party) == [
+        ("party.give_up", "queued"),
+        ("party.joining_ends", "queued"),
+        ("party.meeting_ends", "queued"),
+    ]
     async with server(tmp_path, fresh_url, redis_url) as second:
         await address(second)
         await until(lambda: is_over(fresh_engine, party), WITHIN_S)

@@ -67,6 +67,25 @@ ROWS: dict[str, list[str]] = {
         VALUES (gen_random_uuid(), :party, 'CREATED', :user, now(), '{}')
         """,
     ],
+    "0005": [
+        "INSERT INTO chats (party_id, last_number, opened_at) VALUES (:party, 2, now())",
+        """
+        INSERT INTO chat_messages (id, party_id, number, kind, notice, sender_id, text, client_key, sent_at)
+        VALUES (gen_random_uuid(), :party, 1, 'SYSTEM', 'OPENED', NULL, '', NULL, now()),
+            (gen_random_uuid(), :party, 2, 'CHAT', NULL, :user, '안녕하세요', '1', now())
+        """,
+        "INSERT INTO chat_readers (party_id, user_id, read_number, notified_number)"
+        " VALUES (:party, :user, 2, 0)",
+        "INSERT INTO mailboxes (user_id, last_number) VALUES (:other, 1)",
+        """
+        INSERT INTO notifications (id, receiver_id, number, kind, party_id, subject_kind, subject_id,
+            actor_id, detail, created_at)
+        VALUES (gen_random_uuid(), :other, 1, 'CHAT_OPENED', :party, 'CHAT', :party, :user, '{}', now())
+        """,
+        "INSERT INTO notification_preferences (user_id, kind, in_app, sms)"
+        " VALUES (:user, 'PARTY_CREATED', false, false)",
+        "INSERT INTO outbox (id, channel, kind) VALUES (gen_random_uuid(), 'party:1', 'party')",
+    ],
 }
 """What people may have stored by the time of each revision. A migration that makes tables adds its rows."""
 
@@ -131,10 +150,16 @@ async def test_a_migration_goes_up_on_what_the_ones_before_have_let_people_store
     assert await pending_migrations(empty) == REVISIONS[place + 1 :]
 
 
-async def test_the_rows_of_the_first_migration_fill_all_its_tables(empty: AsyncEngine):
-    await upgrade(empty, "0001")
-    await fill(empty, "0001")
+@pytest.mark.parametrize("revision", ROWS)
+async def test_the_rows_of_a_migration_fill_all_its_tables(empty: AsyncEngine, revision: str):
+    await climb(empty, REVISIONS[: REVISIONS.index(revision) + 1])
     assert 0 not in (await counts(empty)).values()
+
+
+async def test_parties_of_before_have_their_first_version(empty: AsyncEngine):
+    await climb(empty, REVISIONS)
+    async with empty.connect() as connection:
+        assert (await connection.scalars(text("SELECT version FROM parties"))).all() == [1]
 
 
 async def test_an_empty_database_lacks_every_migration_and_a_migrated_one_none(empty: AsyncEngine):

@@ -307,7 +307,7 @@ async def test_what_is_over_is_not_led_any_more(tx: Transaction, verb: str, over
     assert ((await parties.parties_by_id(tx, [party.id]))[party.id], await history(tx, party)) == before
 
 
-async def test_a_party_waits_for_its_two_deadlines_and_its_jobs_move_with_its_times(tx: Transaction):
+async def test_a_party_waits_for_its_three_deadlines_and_its_jobs_move_with_its_times(tx: Transaction):
     leader = await make_user(tx)
     party = await make_party(tx, leader)
 
@@ -316,10 +316,18 @@ async def test_a_party_waits_for_its_two_deadlines_and_its_jobs_move_with_its_ti
         return await waiting(tx, party)
 
     day, hour = timedelta(days=1), timedelta(hours=1)
-    first = {parties.JOINING_ENDS: party.join_by, parties.GIVE_UP: party.ends_at + day}
+    first = {
+        parties.JOINING_ENDS: party.join_by,
+        parties.MEETING_ENDS: party.ends_at,
+        parties.GIVE_UP: party.ends_at + day,
+    }
     assert await waiting(tx, party) == await at(note="새 글") == first
     assert await at(join_by=party.join_by - hour) == first | {parties.JOINING_ENDS: party.join_by - hour}
-    moved = {parties.JOINING_ENDS: party.join_by - hour, parties.GIVE_UP: party.ends_at + hour + day}
+    moved = {
+        parties.JOINING_ENDS: party.join_by - hour,
+        parties.MEETING_ENDS: party.ends_at + hour,
+        parties.GIVE_UP: party.ends_at + hour + day,
+    }
     assert await at(ends_at=party.ends_at + hour) == moved
 
 
@@ -330,4 +338,4 @@ async def test_what_is_over_waits_for_nothing(tx: Transaction, verb: str):
     tx.now = party.starts_at
     await LEADING[verb](tx, leader.id, party.id)
     assert await waiting(tx, party) == {}
-    assert len(await waiting(tx, other)) == 2
+    assert len(await waiting(tx, other)) == 3
