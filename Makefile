@@ -1,6 +1,6 @@
 # Everything that a developer does. Nothing here is more than one command: read it, or run it by hand.
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint format test schema migrate serve demo work import bench
+.PHONY: help setup check lint format test schema migrate serve demo work import bench chaos
 
 help: ## Print this.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ work: ## Background work alone.
 import: ## Fill the catalogue with the items and markets that come along.
 	./gonggu import items
 	./gonggu import markets
+
+chaos: ## Break everything for five minutes, and see that nobody misses anything.
+	./gonggu setup --dev
+	.venv/bin/python -m tests.chaos --seed 1 --seconds 300 --clients 400 --chats 16
 
 bench: ## Measure instead of test.
 	./gonggu setup --dev

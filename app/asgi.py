@@ -17,6 +17,9 @@ from app.cache import RedisClient, make_redis
 from app.database import make_engine
 from app.graphiql import graphiql_routes
 from app.health import Health, answers, pings
+from app.live import LiveEvents, make_live_events
+from app.metrics import metrics_route
+from app.relay import Relay
 from app.settings import ROOT, Settings
 from app.transport.context import OperationContext
 from app.transport.documents import Documents
@@ -24,14 +27,17 @@ from app.transport.endpoint import GraphQLEndpoint
 from app.transport.executor import EventExecutor
 from app.transport.limits import TransportLimits
 from resolvers.attempts import Attempts
+from resolvers.live import LiveReads
 from resolvers.passwords import Passwords
 from resolvers.sessions import Keys
 from resolvers.tokens import TokenIssuer
-from resolvers.transaction import Clock, Transactions
+from resolvers.transaction import Clock, Publish, Transactions, left_to_the_relay
 from schema.context import Context
 from schema.faults import format_error
 from schema.limits import QueryLimits
 from schema.root import make_schema
+from subscriptions.broadcaster import backend_for
+from subscriptions.hub import Hub
 
 
 def utc_now() -> datetime:
@@ -48,6 +54,7 @@ class Parts:
     redis: RedisClient
     transactions: Transactions
     keys: Keys
+    events: LiveEvents
 
     async def close(self) -> None:
         """Let go of every connection and thread."""
@@ -67,11 +74,13 @@ def make_parts(settings: Settings, clock: Clock = utc_now, passwords: Passwords 
         settings.database_url, pool_size=settings.database_pool, connect_within_s=settings.database_wait_s
     )
     redis, secret = make_redis(settings.redis_url, wait_s=settings.redis_wait_s), settings.signing_key()
+    transactions, events = _with_live_events(settings, engine, redis, clock)
     return Parts(
         settings=settings,
         engine=engine,
         redis=redis,
-        transactions=transactions_on(engine, clock),
+        transactions=transactions,
+        events=events,
         keys=Keys(
             passwords or Passwords(),
             TokenIssuer(secret, settings.access_lifetime, settings.refresh_lifetime),
@@ -80,14 +89,29 @@ def make_parts(settings: Settings, clock: Clock = utc_now, passwords: Passwords 
     )
 
 
-def transactions_on(engine: AsyncEngine, clock: Clock = utc_now) -> Transactions:
+def transactions_on(
+    engine: AsyncEngine, clock: Clock = utc_now, publish: Publish = left_to_the_relay
+) -> Transactions:
     """The means to open transactions on a pool of connections."""
     reading = engine.execution_options(isolation_level="AUTOCOMMIT")
     return Transactions(
         async_sessionmaker(engine, expire_on_commit=False),
         async_sessionmaker(reading, expire_on_commit=False),
         clock,
+        publish,
     )
+
+
+def _with_live_events(
+    settings: Settings, engine: AsyncEngine, redis: RedisClient, clock: Clock
+) -> tuple[Transactions, LiveEvents]:
+    """Transactions publish through the hub, which asks the database through transactions of its own."""
+    reading = transactions_on(engine, clock)
+    relay = Relay(reading, takes=settings.jobs == "internal")
+    backend = backend_for(str(settings.redis_url))
+    hub = Hub(backend, heads=LiveReads(reading).heads, published=relay.published)
+    transactions = transactions_on(engine, clock, hub.publish)
+    return transactions, make_live_events(hub, relay, transactions, redis)
 
 
 @dataclass(frozen=True)
@@ -107,7 +131,7 @@ def make_app(parts: Parts) -> Application:
     )
     endpoint = GraphQLEndpoint(
         make_schema(documents.extension, execution_context_class=EventExecutor),
-        ContextMaker(parts.transactions, parts.keys, settings.trusted_proxies),
+        ContextMaker(parts.transactions, parts.keys, parts.events.live, settings.trusted_proxies),
         _limits(settings),
         format_error=_format,
         allowed_origins=settings.allowed_origins,
@@ -125,13 +149,14 @@ def make_app(parts: Parts) -> Application:
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
         *health.routes(),
+        metrics_route(parts.events, lambda: endpoint.open_sockets + endpoint.open_streams),
         *graphiql_routes(ROOT / "web" / "dist" / "graphiql"),
     ]
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.allowed_origins,
         allow_methods=["POST"],
-        allow_headers=["authorization", "content-type", "accept-language"],
+        allow_headers=["authorization", "content-type", "accept-language", "last-event-id"],
         max_age=7200,
     )
     return Application(Starlette(routes=routes, middleware=[cors] if settings.allowed_origins else []), drain)
@@ -143,6 +168,8 @@ def _limits(settings: Settings) -> TransportLimits:
         max_json_depth=settings.max_json_depth,
         max_message_bytes=settings.max_message_bytes,
         max_subscriptions=settings.max_subscriptions,
+        max_streams=settings.max_streams,
+        keep_alive_s=settings.keep_alive_s,
         execution_s=settings.execution_s,
         connection_init_s=settings.connection_init_s,
         ping_every_s=settings.ping_every_s,

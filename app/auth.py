@@ -10,16 +10,22 @@ from resolvers.sessions import Keys, Viewer, viewer_behind
 from resolvers.tokens import InvalidToken
 from resolvers.transaction import Transactions
 from schema.context import SESSION_ENDED, Context
+from schema.live import Live
 
 
 class ContextMaker:
     """Makes the context of one HTTP request, or of one whole WebSocket."""
 
     def __init__(
-        self, transactions: Transactions, keys: Keys, trusted_proxies: Sequence[Network] = ()
+        self,
+        transactions: Transactions,
+        keys: Keys,
+        live: Live,
+        trusted_proxies: Sequence[Network] = (),
     ) -> None:
         self._transactions = transactions
         self._keys = keys
+        self._live = live
         self._trusted_proxies = trusted_proxies
 
     async def __call__(self, connection: HTTPConnection, params: Mapping[str, object]) -> Context:
@@ -33,7 +39,8 @@ class ContextMaker:
         return Context(
             transactions=self._transactions,
             keys=self._keys,
-            signed_in=viewer,
+            live=self._live,
+            who=viewer,
             token_problem=problem,
             language=language_of(str(params.get("acceptLanguage") or headers.get("accept-language", ""))),
             user_agent=headers.get("user-agent"),

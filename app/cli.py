@@ -7,6 +7,7 @@ from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -133,7 +134,7 @@ def schema_text() -> str:
 def main() -> None:
     """Run a command; what a person can mend is told in one line."""
     # A service manager's stop ends us as Ctrl-C does, so that embedded servers are stopped too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except (NotReady, MissingSetting, EmbeddedServersError, ImportFailed, DomainError) as problem:
@@ -141,6 +142,11 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # What a shell makes of the signal: 128 and its number.
+    raise SystemExit(128 + number)
 
 
 def _serve(settings: Settings, *, demo: bool) -> None:
@@ -178,9 +184,11 @@ def _set_role(email: str, role: Role) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    parts = make_parts(settings)
+    # Whatever the servers are told: it is this process that works.
+    parts = make_parts(settings.model_copy(update={"jobs": "internal"}))
     try:
-        await work(parts.transactions)
+        async with parts.events.running():
+            await work(parts.transactions)
     finally:
         await parts.close()
 

@@ -1,6 +1,7 @@
 """The two servers that Gonggu stands on: those that are named, or the embedded pair."""
 
 import asyncio
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from app.cache import make_redis
 from app.database import make_engine, migrate, pending_migrations
 from app.embedded.servers import embedded_servers
 from app.settings import Settings
+
+log = logging.getLogger("gonggu")
 
 
 class NotReady(Exception):
@@ -41,7 +44,9 @@ def running_servers(settings: Settings) -> Generator[Settings, None, None]:
 
 
 def check_servers(settings: Settings, *, migrate_first: bool) -> None:
-    """See that both servers answer and that the tables are there.
+    """See that the database answers and has its tables; say so when Redis does not answer.
+
+    Redis only makes it fast: a server that starts while it is away serves, and is not ready until it is back.
 
     Raises:
         NotReady
@@ -79,6 +84,6 @@ async def _check_redis(settings: Settings) -> None:
     except (RedisError, OSError) as problem:
         parts = urlsplit(url)
         place = f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        raise NotReady(f"Redis at {place} can't be used: {problem}. Start it, or set REDIS_URL.") from problem
+        log.warning("Redis at %s can't be used: %s. Until it answers, nothing comes live.", place, problem)
     finally:
         await redis.aclose()

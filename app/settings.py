@@ -104,12 +104,18 @@ class Settings(BaseSettings):
         default=5000, ge=1, description="The most an operation may cost: a field is 1, a list times its rows."
     )
     max_subscriptions: int = Field(default=100, ge=1, description="Operations at once on one WebSocket.")
+    max_streams: int = Field(
+        default=10_000, ge=1, description="Streams (Server-Sent Events, multipart) at once in one process."
+    )
     execution_s: float = Field(default=10, gt=0, description="Seconds that a query or mutation may take.")
     connection_init_s: float = Field(
         default=10, gt=0, description="Seconds until a WebSocket must say who it is."
     )
     ping_every_s: float = Field(default=20, gt=0, description="Seconds between the server's pings.")
     pong_within_s: float = Field(default=20, gt=0, description="Seconds until a ping must be answered.")
+    keep_alive_s: float = Field(
+        default=12, gt=0, description="Seconds between signs of life on a stream where nothing happens."
+    )
     drain_s: float = Field(
         default=20, ge=0, description="Seconds over which sockets are closed when the server stops."
     )

@@ -1,5 +1,7 @@
 """What every field of the schema can reach."""
 
+import asyncio
+from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +15,7 @@ from models.users import Role
 from resolvers.sessions import Keys, Viewer, still_signed_in
 from resolvers.transaction import Transaction, Transactions
 from schema.faults import Forbidden, Unauthenticated
+from schema.live import Live
 from schema.loaders import Loaders
 
 SESSION_ENDED = "The session behind this token has ended. Sign in again."
@@ -28,17 +31,29 @@ class Context:
 
     transactions: Transactions
     keys: Keys
-    signed_in: Viewer | None = None
+    live: Live
+    #: Who asks, for `signed_in` to tell.
+    who: Viewer | None = None
     #: Why the token that came with the request is not good; None when it is, or when there was none.
     token_problem: str | None = None
     language: Language = "ko"
     user_agent: str | None = None
     #: Where the client is; None when it came by no network.
     address: str | None = None
+    #: The number after which a stream goes on that was interrupted; it goes before the argument `after`.
+    resume_after: int | None = None
+    #: Whether anything has depended on who asks. Of an event, what did not is the same for everybody.
+    looked_at_viewer: bool = field(default=False, init=False)
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.transactions, self.signed_in.user_id if self.signed_in else None)
+        self.loaders = Loaders(self.transactions, self._viewer_id)
+
+    @property
+    def signed_in(self) -> Viewer | None:
+        """Who asks; None when nobody is signed in. Whatever depends on it asks here, and it is noted."""
+        self.looked_at_viewer = True
+        return self.who
 
     @property
     def viewer(self) -> Viewer:
@@ -74,7 +89,12 @@ class Context:
     @property
     def expires_at(self) -> datetime | None:
         """When the token ends, and with it the socket that it opened; None without a token."""
-        return self.signed_in.expires_at if self.signed_in else None
+        return self.who.expires_at if self.who else None
+
+    @property
+    def audience(self) -> Hashable:
+        """What an answer may depend on beside the viewer."""
+        return self.language
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction for a mutation."""
@@ -89,11 +109,29 @@ class Context:
 
         Whoever has signed out meanwhile, here or on another device, is nobody on this socket too.
         """
-        if self.signed_in is None:
+        if self.who is None:
             return replace(self)
         async with self.read() as tx:
-            viewer = await still_signed_in(tx, self.signed_in)
-        return replace(self, signed_in=viewer, token_problem=None if viewer else SESSION_ENDED)
+            viewer = await still_signed_in(tx, self.who)
+        return replace(self, who=viewer, token_problem=None if viewer else SESSION_ENDED)
+
+    def for_event(self) -> Self:
+        """A copy for one event of a stream, which remembers nothing of earlier ones."""
+        return replace(self)
+
+    def resumed_after(self, number: int) -> Self:
+        """A copy for a stream that goes on after this number."""
+        return replace(self, resume_after=number)
+
+    async def until_over(self) -> str:
+        """Wait until the viewer's session has ended, and say so. Without a session, wait for ever."""
+        if self.who is None:
+            return await asyncio.get_running_loop().create_future()
+        await self.live.session_ends.until_ended(self.who.session_id)
+        return SESSION_ENDED
+
+    def _viewer_id(self) -> UUID | None:
+        return self.signed_in.user_id if self.signed_in else None
 
 
 Info = strawberry.Info[Context, None]

@@ -4,7 +4,7 @@ A fragment's price is found once and worked out once, so that time grows with th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from graphql import (
@@ -20,6 +20,7 @@ from graphql import (
     SchemaMetaFieldDef,
     SelectionSetNode,
     TypeMetaFieldDef,
+    ValueNode,
     VariableNode,
     get_named_type,
 )
@@ -42,13 +43,15 @@ class Rows:
 
     count: int
     variable: str | None = None
+    #: What is asked for beside it: the larger one counts.
+    other: "Rows | None" = None
 
     def of(self, variables: Mapping[str, Any]) -> int:
         """The number with these variables; what is no number, or negative, is refused elsewhere."""
         given = variables.get(self.variable) if self.variable else None
         # 100.0 is an Int for GraphQL.
         count = int(given) if isinstance(given, int | float) else self.count
-        return min(CEILING, max(0, count))
+        return min(CEILING, max(0, count, self.other.of(variables) if self.other else 0))
 
 
 @dataclass(eq=False, slots=True)
@@ -147,23 +150,28 @@ class Pricing:
 
     def _asked(self, node: FieldNode, field: GraphQLField) -> Rows | None:
         """How many rows the arguments ask for; None where there is no argument for it."""
-        for name in ("first", "last"):
-            if name not in field.args:
-                continue
-            default = field.args[name].default_value
-            rows = default if isinstance(default, int) else self._limits.page_rows
-            value = next(
-                (argument.value for argument in node.arguments or () if argument.name.value == name), None
-            )
-            match value:
-                case IntValueNode():
-                    return Rows(int(value.value))
-                case VariableNode():
-                    variable = value.name.value
-                    return Rows(self._defaults.get(variable, rows), variable)
-                case _:
-                    return Rows(rows)
-        return None
+        arguments = {name: field.args[name].default_value for name in ("first", "last") if name in field.args}
+        given = {each.name.value: each.value for each in node.arguments or ()}
+        # Of two, those that are given count, and without either the one that has a default.
+        asked = [name for name in arguments if name in given] or sorted(
+            arguments, key=lambda name: not isinstance(arguments[name], int)
+        )[:1]
+        rows: Rows | None = None
+        for name in asked:
+            default = arguments[name]
+            count = default if isinstance(default, int) else self._limits.page_rows
+            rows = replace(self._rows(given.get(name), count), other=rows)
+        return rows
+
+    def _rows(self, given: ValueNode | None, count: int) -> Rows:
+        match given:
+            case IntValueNode(value=number):
+                return Rows(int(number))
+            case VariableNode() as value:
+                variable = value.name.value
+                return Rows(self._defaults.get(variable, count), variable)
+            case _:
+                return Rows(count)
 
 
 def too_expensive(cost: int, limits: QueryLimits) -> list[GraphQLError]:

@@ -7,8 +7,10 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from models.chat import ChatMessageKind
 from models.markets import MarketKind
 from models.memberships import Attendance, MemberRole, MembershipStatus
+from models.notifications import NotificationKind
 from models.parties import Approval, CancelReason, PartyStatus
 from models.users import Role
 
@@ -86,13 +88,53 @@ _describe(
         Attendance.NO_SHOW: "Was not there, and owes the share all the same.",
     },
 )
+_describe(
+    ChatMessageKind,
+    "Who speaks in a chat.",
+    {
+        ChatMessageKind.CHAT: "A member.",
+        ChatMessageKind.JOINED: "The server: somebody has a place now.",
+        ChatMessageKind.LEFT: "The server: somebody has left, or was removed.",
+        ChatMessageKind.SYSTEM: "The server, about the party or the chat.",
+    },
+)
+_describe(
+    NotificationKind,
+    "What a person can be told.",
+    {
+        NotificationKind.PARTY_CREATED: "A party nearby, for something or at a market that was bookmarked.",
+        NotificationKind.PARTY_CANCELED: "A party does not take place.",
+        NotificationKind.PARTY_CHANGED: "Time, market, item, price or capacity of a party is another.",
+        NotificationKind.PARTY_FULL: "Every place of a party is taken.",
+        NotificationKind.PARTY_DONE: "A party is done.",
+        NotificationKind.CHAT_OPENED: "Members can talk.",
+        NotificationKind.CHAT_MESSAGE: "There is something new in a chat; told once until it is read.",
+        NotificationKind.JOIN_REQUESTED: "Somebody has asked to join the viewer's party, or has joined it.",
+        NotificationKind.JOIN_ACCEPTED: "The viewer has a place.",
+        NotificationKind.JOIN_REJECTED: "The viewer was turned down.",
+        NotificationKind.MEMBER_LEFT: "Somebody has left the viewer's party.",
+        NotificationKind.MEMBER_REMOVED: "The viewer was removed from a party.",
+        NotificationKind.PENALTY_RECEIVED: "The viewer has a penalty.",
+        NotificationKind.PENALTY_REVOKED: "A penalty of the viewer counts no more.",
+        NotificationKind.DELIVERY_MATCHED: "A rider is coming.",
+        NotificationKind.DELIVERY_UNMATCHED: "No rider was found.",
+        NotificationKind.DELIVERY_PICKED_UP: "The rider has the shares.",
+        NotificationKind.DELIVERY_DELIVERED: "The share has arrived.",
+        NotificationKind.DELIVERY_CANCELED: "The delivery does not take place.",
+        NotificationKind.PURCHASE_SHIPPED: "The share is on its way.",
+        NotificationKind.PURCHASE_CONFIRM_REMINDER: "The purchase waits to be confirmed.",
+        NotificationKind.PURCHASE_CONFIRMED: "The purchase is confirmed.",
+    },
+)
 __all__ = [
     "Approval",
     "Attendance",
     "CancelReason",
+    "ChatMessageKind",
     "MarketKind",
     "MemberRole",
     "MembershipStatus",
+    "NotificationKind",
     "PartyStatus",
     "Role",
 ]

@@ -43,6 +43,9 @@ class ErrorCode(Enum):
     TOO_LATE = strawberry.enum_value("TOO_LATE", description="It could be done earlier.")
     ALREADY_JOINED = strawberry.enum_value("ALREADY_JOINED", description="There is a request or a place.")
     ALREADY_DECIDED = strawberry.enum_value("ALREADY_DECIDED", description="The request has its answer.")
+    CHAT_CLOSED = strawberry.enum_value("CHAT_CLOSED", description="The chat is not open.")
+    CHAT_ALREADY_OPEN = strawberry.enum_value("CHAT_ALREADY_OPEN", description="The chat is open.")
+    NOBODY_TO_TALK_TO = strawberry.enum_value("NOBODY_TO_TALK_TO", description="A chat takes two.")
 
 
 @strawberry.interface(description="A refusal: something that the rules do not allow, with the data to go on.")
@@ -216,3 +219,21 @@ class TooLate(Error):
     """See models.errors."""
 
     until: datetime = strawberry.field(description="Until when.")
+
+
+@refusal(errors.ChatClosed)
+@strawberry.type(description="The chat is not open yet, or not any more.")
+class ChatClosed(Error):
+    """See models.errors."""
+
+
+@refusal(errors.ChatAlreadyOpen)
+@strawberry.type(description="The chat is open already.")
+class ChatAlreadyOpen(Error):
+    """See models.errors."""
+
+
+@refusal(errors.NobodyToTalkTo)
+@strawberry.type(description="The leader is the only member yet: a chat takes two.")
+class NobodyToTalkTo(Error):
+    """See models.errors."""

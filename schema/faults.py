@@ -12,6 +12,8 @@ from graphql import GraphQLError
 from models.errors import DomainError, InvalidInput, Language
 from resolvers.pages import MalformedCursor
 from resolvers.transaction import Unavailable
+from subscriptions.feed import ReadFailed
+from subscriptions.listener import MustResume
 
 log = logging.getLogger("gonggu.graphql")
 
@@ -72,6 +74,15 @@ def _told(
             return cause.code(), cause.message(language), {}
         case asyncio.TimeoutError():
             return "OPERATION_TIMEOUT", "The operation took too long and was stopped. Ask for less.", {}
+        case MustResume():
+            return (
+                "RESUME",
+                "The stream was interrupted. Go on after the last number.",
+                {},
+            )
+        case ReadFailed():
+            log.error("Readers of a stream could not read: %s", cause)
+            return "SERVICE_UNAVAILABLE", "The service is busy. Try again in a moment.", {}
         case Unavailable():
             log.error("The database did not answer: %s", cause)
             return "SERVICE_UNAVAILABLE", str(cause), {}

@@ -9,7 +9,9 @@ import strawberry
 
 from schema.faults import BadInput
 
-Kind = Literal["User", "Session", "Item", "Market", "Party", "Membership"]
+Kind = Literal[
+    "User", "Session", "Item", "Market", "Party", "Membership", "Chat", "ChatMessage", "Notification"
+]
 _KINDS: dict[str, Kind] = {kind.lower(): kind for kind in get_args(Kind)}
 
 

@@ -121,12 +121,19 @@ class NearbyQuery:
         """Open, call, wrap."""
         wanted, asked = (filter or PartyFilter()).wanted(), page_of(first, after)
         async with info.context.read() as tx:
-            circle = await _circle(tx, info, near, within_meters)
+            circle = await circle_of(tx, info, near, within_meters)
             page = await resolvers.nearby_parties(tx, circle, wanted, asked)
         return NearbyPartyConnection.of(page, circle, wanted)
 
 
-async def _circle(tx: Transaction, info: Info, near: PointInput | None, within_meters: int | None) -> Around:
+async def circle_of(
+    tx: Transaction, info: Info, near: PointInput | None, within_meters: int | None
+) -> Around:
+    """The circle that is asked about: around a point, or around the viewer's home.
+
+    Raises:
+        BadInput, InvalidInput, Unauthenticated
+    """
     if near is not None:
         return around(near.latitude, near.longitude, within_meters)
     if info.context.signed_in is None and info.context.token_problem is None:

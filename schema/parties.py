@@ -1,18 +1,15 @@
 """Parties: how they look, and what their leaders do with them."""
 
+from collections.abc import Hashable
 from datetime import datetime
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
-from strawberry.scalars import JSON
-from strawberry.utils.str_converters import to_camel_case
 
 from models import errors
 from models.memberships import MembershipStatus as Status
-from models.party_events import PartyEvent as EventRow
-from models.party_events import PartyEventKind as Kind
 from resolvers import parties as resolvers
 from resolvers.views import PartyView
 from schema import ids
@@ -23,7 +20,11 @@ from schema.items import Item
 from schema.markets import Market
 from schema.memberships import Membership, may_see
 from schema.nodes import Node
+from schema.party_history import PartyEvent, is_between
 from schema.users import User
+
+if TYPE_CHECKING:
+    from schema.chat import Chat
 
 
 @strawberry.type(description="People who buy one pack at one market together.")
@@ -31,6 +32,8 @@ class Party(Node):
     """See models.parties."""
 
     view: strawberry.Private[PartyView]
+    #: Set where it is an event of a stream.
+    version: strawberry.Private[int | None]
     leader: User = strawberry.field(description="Who opened the party, buys the pack and shares it.")
     market: Market = strawberry.field(description="Where the pack is bought and people meet.")
     item: Item = strawberry.field(description="What the pack holds.")
@@ -60,11 +63,12 @@ class Party(Node):
     created_at: datetime = strawberry.field(description="When the leader opened it.")
 
     @classmethod
-    def of(cls, view: PartyView) -> "Party":
+    def of(cls, view: PartyView, version: int | None = None) -> "Party":
         """Wrap what a resolver read."""
         return cls(
             id=ids.encode("Party", view.id),
             view=view,
+            version=version,
             leader=User.of(view.leader),
             market=Market.of(view.market),
             item=Item.of(view.item),
@@ -85,6 +89,16 @@ class Party(Node):
             approval=view.approval,
             created_at=view.created_at,
         )
+
+    @property
+    def shared_as(self) -> Hashable:
+        """A version looks the same to everybody."""
+        return None if self.version is None else (self.view.id, self.version)
+
+    @property
+    def resume_point(self) -> None:
+        """There is nothing to resume: who comes again sees the party as it is."""
+        return
 
     @strawberry.field(
         description="The accepted members, the leader first, then in the order of asking. The leader sees "
@@ -109,10 +123,20 @@ class Party(Node):
         return Membership.of(view) if view else None
 
     @strawberry.field(
+        description="What the members say to each other; null to anyone who is not an accepted member, and "
+        "before it is opened."
+    )
+    async def chat(self, info: Info) -> Annotated["Chat", strawberry.lazy("schema.chat")] | None:
+        """One look-up for all the parties of the operation."""
+        from schema.chat import chat_of  # which knows parties: a circle, closed when it is used
+
+        return await chat_of(info, self.view.id)
+
+    @strawberry.field(
         description="Who changed what, when; oldest first, the newest 1,000. Empty for anyone who is not an "
         "accepted member. What became of other people's requests is for the leader alone."
     )
-    async def history(self, info: Info) -> list["PartyEvent"]:
+    async def history(self, info: Info) -> list[PartyEvent]:
         """One look-up for all the parties of the operation."""
         membership = await info.context.loaders.viewer_membership.load(self.view.id)
         if membership is None or membership.status is not Status.ACCEPTED:
@@ -120,50 +144,7 @@ class Party(Node):
         events = await info.context.loaders.history.load(self.view.id) or []
         viewer_id = membership.user.id
         sees_all = viewer_id == self.view.leader.id
-        return [PartyEvent.of(event) for event in events if sees_all or not _is_between(event, viewer_id)]
-
-
-@strawberry.type(description="Something that happened to a party.")
-class PartyEvent:
-    """See models.party_events."""
-
-    actor_key: strawberry.Private[UUID | None]
-    kind: str = strawberry.field(description="What: CREATED, JOIN_ACCEPTED, CHANGED, CANCELED, DONE …")
-    at: datetime = strawberry.field(description="When.")
-    detail: JSON | None = strawberry.field(description="What there is to say about it, by the kind.")
-
-    @classmethod
-    def of(cls, row: EventRow) -> "PartyEvent":
-        """Wrap what a resolver read."""
-        return cls(actor_key=row.actor_id, kind=row.kind, at=row.at, detail=JSON(_with_ids(row.detail)))
-
-    @strawberry.field(description="Who did it; null where time ran out.")
-    async def actor(self, info: Info) -> User | None:
-        """One look-up for all the events of the operation."""
-        view = await info.context.loaders.user.load(self.actor_key) if self.actor_key else None
-        return User.of(view) if view else None
-
-
-_OF_APPLICANTS = {Kind.JOIN_REQUESTED, Kind.REQUEST_WITHDRAWN, Kind.JOIN_REJECTED}
-
-
-def _is_between(event: EventRow, viewer_id: UUID) -> bool:
-    """Whether it is between the leader and an applicant who is not the viewer."""
-    return event.kind in _OF_APPLICANTS and event.detail["user"] != str(viewer_id)
-
-
-_KINDS: dict[str, ids.Kind] = {"user": "User", "market_id": "Market", "item_id": "Item"}
-
-
-def _with_ids(detail: dict[str, Any]) -> dict[str, Any]:
-    """The detail as clients know things: opaque ids, and names in camel case."""
-    return {to_camel_case(name.removesuffix("_id")): _with_id(name, value) for name, value in detail.items()}
-
-
-def _with_id(name: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_id(name, inner) for key, inner in cast(dict[str, Any], value).items()}
-    return ids.encode(_KINDS[name], UUID(value)) if name in _KINDS and value is not None else value
+        return [PartyEvent.of(event) for event in events if sees_all or not is_between(event, viewer_id)]
 
 
 @strawberry.input(description="What a leader writes about a new party.")

@@ -1,9 +1,8 @@
 """The schema: every domain's fields put together."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import strawberry
 from graphql import GraphQLError
@@ -14,54 +13,23 @@ from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 
 from schema import ids
+from schema.chat import Chat, ChatMessage
+from schema.chat_verbs import ChatMutation, ChatSubscription
 from schema.context import Info
 from schema.errors import HANDLERS
 from schema.items import Item, ItemMutation, ItemQuery
+from schema.lookup import FINDERS
 from schema.markets import Market, MarketMutation, MarketQuery
-from schema.memberships import Membership, MembershipMutation, may_see
+from schema.memberships import Membership, MembershipMutation
 from schema.nearby import NearbyQuery
 from schema.nodes import Node
+from schema.notification_verbs import NotificationMutation, NotificationSubscription
+from schema.notifications import Notification
 from schema.parties import Party, PartyMutation, PartyQuery
+from schema.party_changes import PartySubscription
 from schema.scalars import DateTime
 from schema.users import User, UserMutation
 from schema.viewer import ViewerMutation, ViewerQuery
-
-
-async def _item(info: Info, key: UUID) -> Node | None:
-    view = await info.context.loaders.item.load(key)
-    return Item.of(view) if view else None
-
-
-async def _market(info: Info, key: UUID) -> Node | None:
-    view = await info.context.loaders.market.load(key)
-    return Market.of(view) if view else None
-
-
-async def _user(info: Info, key: UUID) -> Node | None:
-    view = await info.context.loaders.user.load(key)
-    return User.of(view) if view else None
-
-
-async def _party(info: Info, key: UUID) -> Node | None:
-    view = await info.context.loaders.party.load(key)
-    return Party.of(view) if view else None
-
-
-async def _membership(info: Info, key: UUID) -> Node | None:
-    view = await info.context.loaders.membership.load(key)
-    party = await info.context.loaders.party.load(view.party_id) if view else None
-    if view is None or party is None or not may_see(info, view, party.leader.id):
-        return None
-    return Membership.of(view)
-
-
-_NODES: dict[str, Callable[[Info, UUID], Awaitable[Node | None]]] = {
-    "Item": _item,
-    "Market": _market,
-    "Membership": _membership,
-    "Party": _party,
-    "User": _user,
-}
 
 
 @strawberry.type
@@ -74,7 +42,7 @@ class NodeQuery:
     ) -> Node | None:
         """Ask the domain that the id names."""
         kind, key = ids.split(id)
-        return await _NODES[kind](info, key) if kind in _NODES else None
+        return await FINDERS[kind](info, key) if kind in FINDERS else None
 
     @strawberry.field(description="What time the server has: a client's clock may be wrong.")
     async def server_time(self, info: Info) -> datetime:
@@ -85,7 +53,19 @@ class NodeQuery:
 Query: Any = merge_types("Query", (ViewerQuery, NodeQuery, NearbyQuery, PartyQuery, ItemQuery, MarketQuery))
 Mutation: Any = merge_types(
     "Mutation",
-    (UserMutation, ViewerMutation, ItemMutation, MarketMutation, PartyMutation, MembershipMutation),
+    (
+        UserMutation,
+        ViewerMutation,
+        ItemMutation,
+        MarketMutation,
+        PartyMutation,
+        MembershipMutation,
+        ChatMutation,
+        NotificationMutation,
+    ),
+)
+Subscription: Any = merge_types(
+    "Subscription", (ChatSubscription, NotificationSubscription, PartySubscription)
 )
 
 
@@ -106,7 +86,8 @@ def make_schema(
     return Schema(
         query=Query,
         mutation=Mutation,
-        types=[Item, Market, Membership, Party, User],
+        subscription=Subscription,
+        types=[Chat, ChatMessage, Item, Market, Membership, Notification, Party, User],
         exception_handlers=HANDLERS,
         extensions=extensions,
         execution_context_class=execution_context_class,

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from models import errors
-from resolvers import items, markets, parties, sessions, withdrawal
+from resolvers import items, markets, notifications, parties, sessions, withdrawal
 from resolvers import users as resolvers
 from resolvers.views import ViewerView
 from schema import ids
@@ -25,6 +25,7 @@ from schema.errors import (
 from schema.items import Item
 from schema.markets import MarketConnection
 from schema.nodes import Point, PointInput
+from schema.notifications import Notification, NotificationPreference
 from schema.pages import After, Connection, First, connection, page_of
 from schema.parties import Party
 from schema.sessions import Session
@@ -107,6 +108,37 @@ class Viewer:
         async with info.context.read() as tx:
             page = await markets.bookmarked_markets(tx, self.key, page_of(first, after))
         return MarketConnection.of(page)
+
+    @strawberry.field(description="What the viewer was told, the newest first.")
+    async def notifications(
+        self,
+        info: Info,
+        unread_only: Annotated[
+            bool | None, strawberry.argument(description="Only what the viewer has not read.")
+        ] = False,
+        first: First = None,
+        after: After = None,
+    ) -> Connection[Notification]:
+        """Open, call, wrap."""
+        async with info.context.read() as tx:
+            page = await notifications.notifications_of(
+                tx, self.key, page_of(first, after), unread_only=bool(unread_only)
+            )
+        return connection(page, Notification.of)
+
+    @strawberry.field(description="How many of them the viewer has not read.")
+    async def unread_notification_count(self, info: Info) -> int:
+        """Open, call, wrap."""
+        async with info.context.read() as tx:
+            return await notifications.unread_count(tx, self.key)
+
+    @strawberry.field(description="How the viewer wants to be told of each kind.")
+    async def notification_preferences(self, info: Info) -> list[NotificationPreference]:
+        """Open, call, wrap."""
+        async with info.context.read() as tx:
+            return [
+                NotificationPreference.of(each) for each in await notifications.preferences_of(tx, self.key)
+            ]
 
 
 @strawberry.input(description="Which session to end.")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import count
@@ -23,6 +23,7 @@ from app.transport.server import uvicorn_options
 from models.base import new_id
 from models.errors import Language
 from resolvers.passwords import Passwords
+from tests import live
 from tests.conftest import MovableClock
 
 PASSWORD = "정말 비밀이에요"
@@ -70,6 +71,22 @@ class Client:
     async def do(self, mutation: str, fields: str = "", /, **input: Any) -> dict[str, Any]:
         """The member of the union that a mutation answers with. `fields` are fragments on its members."""
         return await self.ask(document(mutation, fields), input=input)
+
+    def subscribed(self, query: str, **variables: Any) -> AbstractAsyncContextManager[live.Events]:
+        """A subscription of this device, on a socket of its own."""
+        params = {"acceptLanguage": self.language}
+        if self.access_token is not None:
+            params["authorization"] = f"Bearer {self.access_token}"
+        return live.subscribed(self.socket_url, params, query, variables)
+
+    @property
+    def socket_url(self) -> str:
+        """Where WebSockets are opened."""
+        return str(self.http.base_url.copy_with(scheme="ws", path="/graphql"))
+
+    def at(self, api: "Api") -> "Client":
+        """The same device, at another process of the same installation."""
+        return replace(self, http=api.http)
 
     def speaking(self, language: Language) -> "Client":
         """The same person in another language."""
@@ -141,15 +158,13 @@ def _address() -> str:
 @asynccontextmanager
 async def running_api(database_url: str, redis_url: str, **changed: Any) -> AsyncGenerator[Api, None]:
     """The server as `app.serve` runs it, in the loop of the test. Its settings may be changed."""
-    settings = Settings(
-        database_url=database_url,
-        redis_url=redis_url,
+    values: dict[str, Any] = {
         # Of its own: what is counted in the same Redis for other servers is not counted here.
-        secret_key=f"a secret of tests, made for {new_id()}",
-        trusted_proxies=(ip_network("127.0.0.1"),),
-        drain_s=0,
-        **changed,
-    )
+        "secret_key": f"a secret of tests, made for {new_id()}",
+        "trusted_proxies": (ip_network("127.0.0.1"),),
+        "drain_s": 0,
+    }
+    settings = Settings(database_url=database_url, redis_url=redis_url, **values | changed)
     clock = MovableClock()
     # What a password costs is for argon2 to test.
     passwords = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -165,20 +180,23 @@ async def running_api(database_url: str, redis_url: str, **changed: Any) -> Asyn
     )
     ready = asyncio.Event()
     server = _QuietServer(config, ready.set, application.drain)
-    with listening_socket("127.0.0.1", 0) as listener:
-        serving = asyncio.create_task(server.serve([listener]))
-        try:
-            async with asyncio.timeout(WITHIN_S):
-                await ready.wait()
-            async with httpx.AsyncClient(
-                base_url=url_of(listener), timeout=WITHIN_S, trust_env=False
-            ) as http:
-                yield Api(http, parts, clock)
-        finally:
-            server.should_exit = True
-            async with asyncio.timeout(WITHIN_S):
-                await serving
-            await parts.close()
+    try:
+        with listening_socket("127.0.0.1", 0) as listener:
+            async with parts.events.running():
+                serving = asyncio.create_task(server.serve([listener]))
+                try:
+                    async with asyncio.timeout(WITHIN_S):
+                        await ready.wait()
+                    async with httpx.AsyncClient(
+                        base_url=url_of(listener), timeout=WITHIN_S, trust_env=False
+                    ) as http:
+                        yield Api(http, parts, clock)
+                finally:
+                    server.should_exit = True
+                    async with asyncio.timeout(WITHIN_S):
+                        await serving
+    finally:
+        await parts.close()
 
 
 class _QuietServer(Server):

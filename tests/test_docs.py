@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import httpx
 import pytest
@@ -57,6 +57,14 @@ class Step:
             for definition in parse(self.query).definitions
             if isinstance(definition, OperationDefinitionNode)
         )
+
+    def is_subscription(self) -> bool:
+        """Whether answers come one after the other."""
+        return "subscription" in {
+            definition.operation.value
+            for definition in parse(self.query).definitions
+            if isinstance(definition, OperationDefinitionNode)
+        }
 
 
 def steps_of(text: str) -> list[Step]:
@@ -166,8 +174,7 @@ async def test_operations_answer_as_the_document_shows(document: Path, fresh_url
             where = f"{document.name}:{step.line}"
             assert step.variables is not None or not step.takes_variables(), f"{where} lacks its variables"
             request = {"query": step.query, "variables": filled(step.variables, answers)}
-            response = await client.post("/graphql", json=request, headers=headers)
-            answer = response.json()
+            answer = await answer_of(client, request, headers, is_stream=step.is_subscription())
             assert "errors" not in answer, f"{where}: {answer['errors']}"
             data: dict[str, Json] = answer["data"]
             assert not list(differences(step.answer or {}, data)), where
@@ -175,6 +182,20 @@ async def test_operations_answer_as_the_document_shows(document: Path, fresh_url
             for value in data.values():
                 if isinstance(value, dict) and "accessToken" in value:
                     headers["authorization"] = f"Bearer {value['accessToken']}"
+
+
+async def answer_of(
+    client: httpx.AsyncClient, request: dict[str, Json], headers: dict[str, str], *, is_stream: bool
+) -> Any:
+    """The answer; of a subscription the first one."""
+    if not is_stream:
+        return (await client.post("/graphql", json=request, headers=headers)).json()
+    listening = headers | {"accept": "text/event-stream"}
+    async with client.stream("POST", "/graphql", json=request, headers=listening) as events:
+        async for line in events.aiter_lines():
+            if line.startswith("data: "):
+                return json.loads(line.removeprefix("data: "))
+    raise AssertionError("the stream ended without an event")
 
 
 def rows_under(heading: str) -> list[list[str]]:

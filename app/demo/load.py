@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
-from app.demo.scenario import Gathering, Person, Scenario, read_scenario, span
+from app.demo.scenario import Bookmark, Gathering, Person, Scenario, read_scenario, span
 from importers.envelopes import read_lines
 from importers.items import ITEMS_CSV, ItemRow, import_items
 from importers.markets import MARKETS_CSV, MarketRow, import_markets
@@ -17,7 +17,10 @@ from models.memberships import MembershipStatus
 from models.parties import Approval, Party, PartyStatus
 from models.regions import region_of
 from models.users import User
+from resolvers.chat import send_message
+from resolvers.items import bookmark_item
 from resolvers.items import items as find_items
+from resolvers.markets import bookmark_market
 from resolvers.markets import markets as find_markets
 from resolvers.memberships import accept_member, join_party
 from resolvers.near import Around
@@ -35,7 +38,7 @@ Keys = dict[str, UUID]
 
 
 async def load_demo(transactions: Transactions) -> None:
-    """Load the catalogue, the people and the parties of the story, in one transaction."""
+    """Load the catalogue, the people, their parties and what they say there, in one transaction."""
     scenario = read_scenario()
     passwords = Passwords(threads=1)
     password_hash = await passwords.hash(PASSWORD)
@@ -46,6 +49,8 @@ async def load_demo(transactions: Transactions) -> None:
         await _load_catalogue(tx, scenario)
         people = await _load_people(tx, scenario.people, password_hash)
         markets, items = await _keys(tx, Market), await _keys(tx, Item)
+        for bookmark in scenario.bookmarks:
+            await _bookmark(tx, bookmark, people, markets, items)
         for gathering in scenario.parties:
             await _load_party(tx, gathering, people, markets, items)
         await _fill_the_map(tx, list(people.values()))
@@ -129,6 +134,16 @@ async def _load_party(
         membership = await join_party(tx, people[name], party.id, quantity)
         if status is MembershipStatus.ACCEPTED and membership.status is MembershipStatus.REQUESTED:
             await accept_member(tx, leader_id, membership.id)
+
+    for number, (name, text) in enumerate(gathering.chat):
+        await send_message(tx, people[name], party.id, text, f"demo {number}")
+
+
+async def _bookmark(tx: Transaction, bookmark: Bookmark, people: Keys, markets: Keys, items: Keys) -> None:
+    if bookmark.item is not None:
+        await bookmark_item(tx, people[bookmark.person], items[bookmark.item])
+    if bookmark.market is not None:
+        await bookmark_market(tx, people[bookmark.person], markets[bookmark.market])
 
 
 async def _leads_a_party(tx: Transaction, leader_id: UUID, note: str) -> bool:

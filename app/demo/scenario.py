@@ -84,6 +84,18 @@ class Gathering(_Part):
     approval: Approval
     note: str
     members: list[tuple[str, MembershipStatus, int]]
+    #: Who says what.
+    chat: list[tuple[str, str]] = []
+
+
+class Bookmark(BaseModel):
+    """What somebody wants to hear of: an item or a market, by its key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    person: str
+    item: str | None = None
+    market: str | None = None
 
 
 class Scenario(BaseModel):
@@ -95,6 +107,7 @@ class Scenario(BaseModel):
     people: list[Person]
     items: list[Goods]
     parties: list[Gathering]
+    bookmarks: list[Bookmark]
 
 
 def read_scenario() -> Scenario:

@@ -1,8 +1,8 @@
 """What the composition root hands to the transports."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from graphql import GraphQLError
 from starlette.requests import HTTPConnection
@@ -21,6 +21,47 @@ class OperationContext(Protocol):
 
         Sees again whether the viewer's session lives: the socket may be hours older than the operation.
         """
+        ...
+
+    def for_event(self) -> Self:
+        """The context of one event of a stream, with fresh loaders."""
+        ...
+
+    def resumed_after(self, number: int) -> Self:
+        """The context of a stream that goes on after the event of this number."""
+        ...
+
+    async def until_over(self) -> str:
+        """Wait until the viewer's session has ended, wherever it was ended, and say so in a sentence."""
+        ...
+
+    @property
+    def looked_at_viewer(self) -> bool:
+        """Whether anything in this context has depended on who asks."""
+        ...
+
+    @property
+    def audience(self) -> Hashable:
+        """What an answer may depend on beside the viewer: the language."""
+        ...
+
+
+@runtime_checkable
+class StreamEvent(Protocol):
+    """What the source of a subscription may yield, for the transports to know more of it."""
+
+    @property
+    def shared_as(self) -> Hashable:
+        """Two events with the same value are the same event; None is like no other.
+
+        It looks the same to everybody who asks the same in the same language, unless a field looks at the
+        viewer.
+        """
+        ...
+
+    @property
+    def resume_point(self) -> int | None:
+        """The number to go on after when the stream is interrupted behind this event."""
         ...
 
 

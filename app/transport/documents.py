@@ -1,7 +1,7 @@
 """Parsed and validated documents, kept by their text."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.graphql import OperationType
 
 from app.transport.errors import Code, coded, with_code
+from app.transport.shared import SharedAnswers, variables_below_root
 from schema.costs import Price, Pricing, too_expensive
 from schema.limits import QueryLimits, too_large
 
@@ -33,6 +34,10 @@ class Document:
     valid_by: tuple[Any, ...] | None = None
     prices: dict[str | None, Price] = field(default_factory=dict[str | None, Price])
     """What each operation costs, by its name; filled when it is first asked for."""
+    variables_below_root: dict[str | None, frozenset[str]] = field(
+        default_factory=dict[str | None, frozenset[str]]
+    )
+    """What the answers of a subscription may depend on, by its name; filled likewise."""
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The operation of that name, or the first one."""
@@ -49,7 +54,8 @@ class Documents:
     ``AddValidationRules``; build them once, because a document is validated again whenever the rules are
     other objects than before.
 
-    Only what is valid stays, so that nonsense can't push out what clients really ask.
+    Only what is valid stays, so that nonsense can't push out what clients really ask. What the events of
+    subscriptions came to is kept here too, because who asks in the same words gets the same.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Documents:
             limits: How much a document and an operation may ask for.
         """
         self.limits = limits or QueryLimits()
+        self.answers = SharedAnswers()
         self.max_length = max_length
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
@@ -132,6 +139,15 @@ class Documents:
                 return 0  # execution tells that there is no such operation
             document.prices[name] = Pricing(schema, document.node, self.limits).of(operation)
         return document.prices[name].of(variables)
+
+    def variables_below_root(self, text: str, name: str | None) -> frozenset[str]:
+        """Of a valid subscription, the variables that more depends on than which events it gets."""
+        document = self.parse(text)
+        if name not in document.variables_below_root:
+            operation = document.operation(name)
+            found = variables_below_root(document.node, operation) if operation else frozenset[str]()
+            document.variables_below_root[name] = found
+        return document.variables_below_root[name]
 
     def operation_type(self, text: str, name: str | None) -> OperationType | None:
         """What would be executed; None when the text or the name is wrong, which execution then tells."""
@@ -208,6 +224,18 @@ class DocumentsExtension(SchemaExtension):
         name = self.execution_context._provided_operation_name  # pyright: ignore[reportPrivateUsage]
         operation = document.operation(name)
         return operation is not None and operation.operation is OperationKind.SUBSCRIPTION
+
+
+def documents_in(extensions: Iterable[SchemaExtension]) -> Documents:
+    """The documents of a schema with these extensions.
+
+    Raises:
+        TypeError
+    """
+    for extension in extensions:
+        if isinstance(extension, DocumentsExtension):
+            return extension.documents
+    raise TypeError("the schema keeps no documents: give it extensions=[Documents().extension]")
 
 
 def _code_of(error: GraphQLError) -> Code:

@@ -17,10 +17,11 @@ from app.transport.handshake import is_allowed_origin, refuse
 from app.transport.http import HttpTransport
 from app.transport.limits import TransportLimits
 from app.transport.sockets import Socket, SocketSettings
+from app.transport.streams import Stream, StreamSettings
 
 
 class GraphQLEndpoint:
-    """Queries and mutations by POST, everything by graphql-transport-ws, on the same path."""
+    """GraphQL by POST, answered at once or as a stream, and by graphql-transport-ws, on the same path."""
 
     def __init__(
         self,
@@ -45,10 +46,10 @@ class GraphQLEndpoint:
             now: The clock by which tokens end, with a time zone.
             ide_path: Where a browser that opens the endpoint is sent.
         """
-        self._http = HttpTransport(schema, make_context, limits, format_error, ide_path)
-        self._settings = SocketSettings(
-            schema, _documents_of(schema), make_context, limits, format_error, now
-        )
+        documents = _documents_of(schema)
+        of_streams = StreamSettings(limits, format_error, now)
+        self._http = HttpTransport(schema, documents, make_context, of_streams, ide_path)
+        self._settings = SocketSettings(schema, documents, make_context, limits, format_error, now)
         self._allowed_origins = tuple(allowed_origins)
         self._sockets: dict[Socket, asyncio.Task[Any] | None] = {}
         self._is_draining = False
@@ -67,26 +68,33 @@ class GraphQLEndpoint:
         """How many are open now, those in their closing included."""
         return len(self._sockets)
 
+    @property
+    def open_streams(self) -> int:
+        """How many subscriptions are served over plain HTTP now."""
+        return len(self._http.streams)
+
     async def drain(self, within_s: float = 20.0) -> None:
-        """Stop serving sockets: no new one, no new operation, and all closed by and by.
+        """Stop serving sockets and streams: no new one, no new operation, and all closed by and by.
 
         In random order and evenly over the time given, so that the other processes see their clients come
-        one after the other. They are closed with 1012, after which clients come back at once. Call it before
-        the server begins to stop, because that closes every socket at the same moment.
+        one after the other. Sockets are closed with 1012 and streams break off, after which clients come back
+        at once. Call it before the server begins to stop, because that closes everything at the same moment.
         """
         self._is_draining = True
-        sockets = list(self._sockets)
-        random.shuffle(sockets)
-        for socket in sockets:
+        self._http.streams.refuse_new()
+        for socket in self._sockets:
             socket.refuse_operations()
+        streams = self._http.streams.open
+        connections = [*self._sockets, *streams]
+        random.shuffle(connections)
         loop = asyncio.get_running_loop()
         start = loop.time()
-        for number, socket in enumerate(sockets):
-            if socket in self._sockets:
-                await asyncio.sleep(start + within_s * number / len(sockets) - loop.time())
-                socket.end(messages.SERVICE_RESTART, "Service restart")
+        for number, connection in enumerate(connections):
+            if connection in self._sockets or connection in streams:
+                await asyncio.sleep(start + within_s * number / len(connections) - loop.time())
+                _ask_to_come_back(connection)
         # Each needs a moment to tell its peer and to stop what it runs, and has its own bound on that.
-        if closing := [task for task in self._sockets.values() if task is not None]:
+        if closing := [task for task in (*self._sockets.values(), *streams.values()) if task is not None]:
             await asyncio.wait(closing, timeout=3 * self._settings.limits.close_s)
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -103,6 +111,13 @@ class GraphQLEndpoint:
             await socket.serve()
         finally:
             del self._sockets[socket]
+
+
+def _ask_to_come_back(connection: Socket | Stream) -> None:
+    if isinstance(connection, Stream):
+        connection.cut()
+    else:
+        connection.end(messages.SERVICE_RESTART, "Service restart")
 
 
 def _documents_of(schema: strawberry.Schema) -> Documents:

@@ -2,73 +2,112 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 import orjson
 import strawberry
+from graphql import GraphQLError
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
+from strawberry.types.graphql import OperationType
 
-from app.transport import media_types
-from app.transport.context import ConnectionRefused, FormatError, MakeContext, OperationContext
+from app.transport import event_streams, media_types
+from app.transport.context import ConnectionRefused, MakeContext, OperationContext
+from app.transport.documents import Documents
 from app.transport.errors import Code, HttpRefusal, Malformed
-from app.transport.limits import TransportLimits
-from app.transport.operations import Answer, execute, internal, timed_out
+from app.transport.event_streams import EventStream
+from app.transport.multipart import Multipart
+from app.transport.operations import Answer, execute, subscribe, timed_out
 from app.transport.requests import PARAMETERS, GraphQLRequest, read_json
+from app.transport.streams import EXPIRED, Framing, Streams, StreamSettings
 
 log = logging.getLogger(__name__)
 
-OFFERS = (media_types.JSON, media_types.GRAPHQL_RESPONSE)
-"""In the order of our preference where the client has none: old clients send no Accept and expect JSON."""
+OFFERS = (media_types.JSON, media_types.GRAPHQL_RESPONSE, media_types.EVENT_STREAM)
+"""For one answer, in the order of our preference where the client has none: old clients send no Accept and
+expect JSON."""
+
+FRAMINGS: dict[str, Framing] = {media_types.EVENT_STREAM: EventStream(), media_types.MULTIPART: Multipart()}
+"""For the many answers of a subscription."""
+
+NO_STREAM_ACCEPTED = (
+    "A subscription has many answers: open a WebSocket on this path with the subprotocol "
+    f"graphql-transport-ws, or accept `{media_types.EVENT_STREAM}` or `{media_types.MULTIPART}`."
+)
+
+
+class TookTooLong(Exception):
+    """Our own limit has ended it; a ``TimeoutError`` may be anybody's."""
 
 
 class HttpTransport:
-    """Queries and mutations by POST; further transports join where the media type is chosen."""
+    """Queries, mutations and subscriptions by POST; the media type and the operation say how it answers."""
 
     def __init__(
         self,
         schema: strawberry.Schema,
+        documents: Documents,
         make_context: MakeContext,
-        limits: TransportLimits,
-        format_error: FormatError,
+        settings: StreamSettings,
         ide_path: str | None,
     ) -> None:
+        self.streams = Streams(settings)
         self._schema = schema
+        self._documents = documents
         self._make_context = make_context
-        self._limits = limits
-        self._format_error = format_error
+        self._limits = settings.limits
+        self._format_error = settings.format_error
+        self._now = settings.now
         self._ide_path = ide_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. A client that hangs up gets nothing and stops what it began."""
         try:
-            response = await self._answer(scope, receive)
+            response = await self._answer(scope, receive, send)
         except ClientDisconnect:
             return
         except HttpRefusal as refusal:
             response = self._refuse(refusal)
         except Exception as error:
-            log.exception("an HTTP request failed")
-            body = Answer.refused(internal(error)).encode(self._format_error, None)
-            response = _respond(body, 500, media_types.JSON)
-        await response(scope, receive, send)
+            response = self._fail(error)
+        if response is not None:
+            await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    def _fail(self, error: Exception) -> Response:
+        """Tell by the cause: the database may be away, and it is worth trying again, or it is our fault."""
+        told = self._format_error(GraphQLError(str(error), original_error=error), None)
+        is_away = told["extensions"]["code"] == Code.SERVICE_UNAVAILABLE
+        return _respond(orjson.dumps({"errors": [told]}), 503 if is_away else 500, media_types.JSON)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        """The response; None when it was a stream, which has been sent."""
         headers = Headers(scope=scope)
         if scope["method"] != "POST":
             return self._answer_to_other_method(scope["method"], headers)
-        media_type = media_types.choose(", ".join(headers.getlist("accept")), OFFERS)
-        if media_type is None:
-            raise HttpRefusal(406, Code.NOT_ACCEPTABLE, f"Accept one of {', '.join(OFFERS)}.")
+        accept = ", ".join(headers.getlist("accept"))
+        _choose(accept, (*OFFERS, *FRAMINGS))
         _check_content(headers)
         body = await self._read_body(headers, receive)
         try:
             request = GraphQLRequest.of(read_json(body, self._limits.max_json_depth, once=PARAMETERS))
         except Malformed as error:
             raise HttpRefusal(400, Code.BAD_REQUEST, str(error)) from None
+        is_subscription = self._is_subscription(request)
+        stream_type = media_types.choose(accept, media_types.STREAMS) if is_subscription else None
+        if stream_type is not None:
+            await self._stream(FRAMINGS[stream_type], request, scope, receive, send)
+            return None
+        media_type = _choose(accept, OFFERS)
+        if is_subscription:
+            raise HttpRefusal(400, Code.OPERATION_NOT_SUPPORTED, NO_STREAM_ACCEPTED)
         context, answer = await self._execute(HTTPConnection(scope), request, receive)
-        return _respond(answer.encode(self._format_error, context), _status(answer, media_type), media_type)
+        body = answer.encode(self._format_error, context)
+        if media_type == media_types.EVENT_STREAM:
+            return _respond(event_streams.next_(body) + event_streams.COMPLETE, 200, media_type)
+        return _respond(body, _status(answer, media_type), media_type)
 
     def _answer_to_other_method(self, method: str, headers: Headers) -> Response:
         wants_a_page = method == "GET" and "text/html" in headers.get("accept", "").lower()
@@ -104,29 +143,74 @@ class HttpTransport:
             message = f"The body took longer than {self._limits.body_s:g} s: send the request again."
             raise HttpRefusal(408, Code.REQUEST_TIMEOUT, message, {"connection": "close"}) from None
 
+    def _is_subscription(self, request: GraphQLRequest) -> bool:
+        # The word comes first, because it is in few documents, and most of them are parsed only later.
+        if "subscription" not in request.query:
+            return False
+        kind = self._documents.operation_type(request.query, request.operation_name)
+        return kind is OperationType.SUBSCRIPTION
+
     async def _execute(
         self, connection: HTTPConnection, request: GraphQLRequest, receive: Receive
     ) -> tuple[OperationContext | None, Answer]:
         context: OperationContext | None = None
         answer: Answer | None = None
         try:
-            # The group ends either with the answer, or because one of its two tasks raised: the watcher
-            # when the client has gone, which cancels the resolvers and whatever SQL they wait for.
-            async with asyncio.timeout(self._limits.execution_s), asyncio.TaskGroup() as group:
-                watcher = group.create_task(_watch_for_disconnect(receive))
+            async with self._while_connected(receive):
                 context = await self._make_context(connection, {})
                 answer = await execute(self._schema, request, context)
+        except TookTooLong:
+            log.info("an operation was cancelled after %s s", self._limits.execution_s)
+        return context, answer or timed_out(self._limits.execution_s)
+
+    async def _stream(
+        self, framing: Framing, request: GraphQLRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        connection = HTTPConnection(scope)
+        after = event_streams.last_event_id(connection.headers.getlist("last-event-id"))
+        with self.streams.place(framing) as stream:
+            try:
+                async with self._while_connected(receive):
+                    context = await self._make_context(connection, {})
+            except TookTooLong:
+                message = "The stream could not be opened in time: try again later."
+                raise HttpRefusal(503, Code.SERVICE_UNAVAILABLE, message) from None
+            if context.expires_at is not None and context.expires_at <= self._now():
+                raise _unauthenticated(Code.UNAUTHENTICATED, EXPIRED)
+            if after is not None:
+                context = context.resumed_after(after)
+            answers = subscribe(self._schema, request, context)
+            await stream.serve(context, answers, scope, receive, send)
+
+    @asynccontextmanager
+    async def _while_connected(self, receive: Receive) -> AsyncGenerator[None, None]:
+        """Cancel what is inside, with its resolvers and whatever SQL they wait for, when nobody waits for it.
+
+        Raises:
+            TookTooLong, ClientDisconnect, HttpRefusal
+        """
+        try:
+            # The group ends either with what is inside, or because one of its two tasks raised.
+            async with asyncio.timeout(self._limits.execution_s), asyncio.TaskGroup() as group:
+                watcher = group.create_task(_watch_for_disconnect(receive))
+                yield
                 watcher.cancel()
         except TimeoutError:
-            log.info("an operation was cancelled after %s s", self._limits.execution_s)
+            raise TookTooLong from None
         except BaseExceptionGroup as group:
             raise _first_of(group) from None
-        return context, answer or timed_out(self._limits.execution_s)
 
     def _refuse(self, refusal: HttpRefusal) -> Response:
         # In plain JSON whatever was accepted: this is no answer to a well-formed GraphQL request.
         body = orjson.dumps({"errors": [self._format_error(refusal.error, None)]})
         return _respond(body, refusal.status, media_types.JSON, refusal.headers)
+
+
+def _choose(accept: str, offers: Sequence[str]) -> str:
+    media_type = media_types.choose(accept, offers)
+    if media_type is None:
+        raise HttpRefusal(406, Code.NOT_ACCEPTABLE, f"Accept one of {', '.join(offers)}.")
+    return media_type
 
 
 def _check_content(headers: Headers) -> None:
@@ -151,8 +235,12 @@ async def _watch_for_disconnect(receive: Receive) -> None:
 def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error = group.exceptions[0]
     if isinstance(error, ConnectionRefused):
-        return HttpRefusal(401, error.code, error.reason, {"www-authenticate": "Bearer"})
+        return _unauthenticated(error.code, error.reason)
     return error
+
+
+def _unauthenticated(code: str, reason: str) -> HttpRefusal:
+    return HttpRefusal(401, code, reason, {"www-authenticate": "Bearer"})
 
 
 def _status(answer: Answer, media_type: str) -> int:

@@ -36,5 +36,11 @@ class TransportLimits:
     send_s: float = 20.0
     """A peer that takes no byte for so long has stopped reading and is cut off."""
 
+    max_streams: int = 10_000
+    """Subscriptions by event stream or in parts, in one process."""
+
+    keep_alive_s: float = 12.0
+    """Between signs of life on a stream, which has no pings. Proxies cut what is silent for long."""
+
     close_s: float = 5.0
     """For the close frame to leave, and for cancelled operations to clean up."""

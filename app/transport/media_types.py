@@ -5,6 +5,12 @@ from email.message import Message
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+MULTIPART = "multipart/mixed;subscriptionSpec=1.0"
+"""Without the parameter, as urql sends it, it would be another protocol."""
+
+STREAMS = (EVENT_STREAM, MULTIPART)
+"""For clients that name them: who accepts ``*/*`` waits for the end of a response before reading it."""
 
 
 def parse(header: str) -> tuple[str, dict[str, str]]:
@@ -32,9 +38,7 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     Offers that one range matches equally (``*/*``, or no header at all) go in our order.
     None when nothing is acceptable.
     """
-    if accept is None or not accept.strip():
-        return offers[0]
-    ranges = list(_ranges(accept))
+    ranges = list(_ranges(accept if accept and accept.strip() else "*/*"))
     best: tuple[float, int, int] | None = None
     chosen: str | None = None
     for rank, offer in enumerate(offers):
@@ -57,13 +61,14 @@ def _ranges(accept: str) -> Iterator[tuple[str, float, int]]:
         except ValueError:
             continue
         if 0 <= quality <= 1:
-            yield kind, quality, position
+            is_subscriptions = kind == "multipart/mixed" and parameters.get("subscriptionspec") == "1.0"
+            yield MULTIPART if is_subscriptions else kind, quality, position
 
 
 def _match(offer: str, ranges: list[tuple[str, float, int]]) -> tuple[float, int] | None:
     """Quality and position of the most specific range that holds the offer."""
     family = offer.partition("/")[0]
-    for pattern in (offer, f"{family}/*", "*/*"):
+    for pattern in (offer,) if offer in STREAMS else (offer, f"{family}/*", "*/*"):
         for kind, quality, position in ranges:
             if kind == pattern:
                 return quality, position

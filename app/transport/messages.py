@@ -130,9 +130,12 @@ def pong(payload: dict[str, Any] | None) -> bytes:
     return b'{"type":"pong"}' if payload is None else orjson.dumps({"type": "pong", "payload": payload})
 
 
-def next_(id_: str, payload: bytes) -> bytes:
-    """One result, its payload encoded already: among many readers only the id differs."""
-    return b'{"id":%b,"type":"next","payload":%b}' % (orjson.dumps(id_), payload)
+def opening_of_next(id_: str) -> bytes:
+    """How each result of an operation begins; its payload and a brace follow.
+
+    The payload is encoded already: among many readers only this differs.
+    """
+    return b'{"id":%b,"type":"next","payload":' % orjson.dumps(id_)
 
 
 def error(id_: str, errors: list[Any]) -> bytes:

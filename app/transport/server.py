@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from app.transport.limits import KIB, TransportLimits
-from app.transport.sockets import ABORT_EXTENSION
+from app.transport.sockets import ABORT_EXTENSION, WRITE_EXTENSION
 
 HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -69,6 +71,8 @@ class HttpProtocol(HttpToolsProtocol):
         if size > self.max_head_bytes:
             self._refuse_head()
             return
+        # Before the task of this request runs: it may have to drop a peer that doesn't read.
+        self.scope["extensions"] = {ABORT_EXTENSION: self.transport.abort}  # type: ignore[typeddict-item]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -124,14 +128,47 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Run the application with the means to abort in its scope."""
         extensions: dict[str, Any] = self.scope["extensions"]  # type: ignore[typeddict-item]
         extensions[ABORT_EXTENSION] = self.transport.abort
+        extensions[WRITE_EXTENSION] = self.write_text
         await super().run_asgi()
+
+    def write_text(self, text: bytes) -> bool:
+        """Send a text frame at once, if nothing stands in the way; else it has to be sent by the way of ASGI.
+
+        Through ASGI bytes become text and bytes again, and a frame is made of three pieces: that takes longer
+        than the kernel needs to take it.
+        """
+        is_free = (
+            self.writable.is_set()
+            and self.conn.state is State.OPEN
+            and not (self.close_sent or self.disconnected or self.conn.extensions)
+        )
+        if is_free:
+            self.transport.write(_text_frame(text))
+        return is_free
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send; after a close, wait a bounded time for the peer's."""
+        if message["type"] == "websocket.http.response.body":
+            # uvicorn sends the end of a refusal to a peer that has hung up, and forgets that it has answered.
+            if self.conn.eof_sent:
+                raise ClientDisconnected
+            await super().send(message)
+            self.handshake_complete = not message.get("more_body", False)
+            return
         await super().send(message)
         if message["type"] == "websocket.close" and self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.abort)
+
+
+def _text_frame(text: bytes) -> bytes:
+    """RFC 6455, 5.2: final, not masked, with the shortest length that fits."""
+    size = len(text)
+    if size < 126:
+        return b"\x81%c%b" % (size, text)
+    if size < 65536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), text)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), text)
 
 
 def uvicorn_options(limits: TransportLimits) -> dict[str, Any]:

@@ -2,23 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ParamSpec
 
 import strawberry
+from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from strawberry.types.graphql import OperationType
 
 from app.transport import messages
+from app.transport.answers import Answer
 from app.transport.context import ConnectionRefused, FormatError, MakeContext, OperationContext
 from app.transport.documents import Documents
 from app.transport.errors import Code, ProtocolViolation, coded
 from app.transport.limits import TransportLimits
-from app.transport.operations import Answer, execute_within, internal, subscribe
+from app.transport.operations import execute_within, subscribe
 from app.transport.outbox import Outbox
 from app.transport.requests import GraphQLRequest
 
@@ -28,6 +30,9 @@ P = ParamSpec("P")
 
 ABORT_EXTENSION = "gonggu.abort"
 """Where ``app.transport.server`` puts the means to drop a connection without waiting for its peer."""
+
+WRITE_EXTENSION = "gonggu.write_text"
+"""Where it puts the means to send text that is encoded already; it says whether it could."""
 
 LONGEST_NAP_S = 60.0
 """Between looks at the wall clock, which may be set while we sleep."""
@@ -56,6 +61,8 @@ class End:
 class Socket:
     """Owns one reader, one sender, the timers and a task per operation.
 
+    An operation sends its messages by itself while nothing else waits: that saves waking the sender.
+
     Whoever finds a reason calls ``end``; the first reason counts. Then the close frame leaves, and every
     task is cancelled and awaited before ``serve`` returns.
     """
@@ -67,7 +74,11 @@ class Socket:
         self._receive = receive
         self._send = send
         self._outbox = Outbox(self._limits.max_waiting_messages, self._limits.max_waiting_bytes)
-        self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._write: Callable[[bytes], bool] | None = scope.get("extensions", {}).get(WRITE_EXTENSION)
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[End] = self._loop.create_future()
+        self._sending_since: float | None = None
+        self._sending_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._was_initialised = asyncio.Event()
         self._context: OperationContext | None = None
@@ -80,6 +91,7 @@ class Socket:
         """Begin the end, from anywhere; a second reason changes nothing."""
         if not self._ended.done():
             self._ended.set_result(End(code, reason))
+            self._outbox.close()
 
     def refuse_operations(self) -> None:
         """From now on, end when a new operation is asked for, so that it is asked for elsewhere."""
@@ -100,6 +112,8 @@ class Socket:
             await self._stop({sender})  # two senders would mix their frames
             await self._close(end)
         finally:
+            if self._sending_timer is not None:
+                self._sending_timer.cancel()
             await self._stop(self._tasks)
 
     # Tasks
@@ -135,16 +149,46 @@ class Socket:
     # Sending
 
     async def _send_messages(self) -> None:
+        while True:
+            await self._transmit(await self._outbox.get())
+
+    def _say_now(self, message: bytes) -> bool:
+        """Send a message of an operation without waiting for anything, if that is possible."""
+        if self._write is None or not self._outbox.claim():
+            return False
+        is_said = self._write(message)
+        self._outbox.release()
+        return is_said
+
+    def _say(self, message: bytes) -> Awaitable[None]:
+        """Send a message of an operation as soon as possible, or behind what waits. Await it at once."""
+        return self._transmit(message) if self._outbox.claim() else self._outbox.put(message)
+
+    async def _transmit(self, message: bytes) -> None:
+        """Send a message whose turn it is."""
+        self._sending_since = self._loop.time()
+        if self._sending_timer is None:
+            # Not a timeout for each message, which would cost as much as sending it.
+            at = self._sending_since + self._limits.send_s
+            self._sending_timer = self._loop.call_at(at, self._look_at_sending)
         try:
-            while True:
-                message = await self._outbox.get()
-                async with asyncio.timeout(self._limits.send_s):
-                    # The protocol wants text; bytes would leave as a binary frame.
-                    await self._send({"type": "websocket.send", "text": message.decode()})
-        except TimeoutError:
-            self.end(messages.ABNORMAL, "the peer has stopped reading")
+            # The protocol wants text; bytes would leave as a binary frame.
+            await self._send({"type": "websocket.send", "text": message.decode()})
         except OSError:
             self.end(None, "the peer has gone")
+        finally:
+            self._sending_since = None
+            self._outbox.release()
+
+    def _look_at_sending(self) -> None:
+        self._sending_timer = None
+        if self._sending_since is None:
+            return
+        at = self._sending_since + self._limits.send_s
+        if at <= self._loop.time():
+            self.end(messages.ABNORMAL, "the peer has stopped reading")
+        else:
+            self._sending_timer = self._loop.call_at(at, self._look_at_sending)
 
     async def _close(self, end: End) -> None:
         if end.code is None:
@@ -153,6 +197,7 @@ class Socket:
             reason = messages.close_reason(end.reason)
             try:
                 async with asyncio.timeout(self._limits.close_s):
+                    await self._outbox.silence()  # an operation may be sending
                     await self._send({"type": "websocket.close", "code": end.code, "reason": reason})
                 return
             except OSError:  # among them TimeoutError
@@ -220,6 +265,7 @@ class Socket:
                 self.end(messages.FORBIDDEN, "Token expired")
                 return
             self._start(self._expire, context.expires_at)
+        self._start(self._end_with_session, context)
         await self._outbox.put(messages.ACK)
         self._context = context
         self._start(self._keep_alive)
@@ -231,6 +277,9 @@ class Socket:
                 break
             await asyncio.sleep(min(left_s, LONGEST_NAP_S))
         self.end(messages.FORBIDDEN, "Token expired")
+
+    async def _end_with_session(self, context: OperationContext) -> None:
+        self.end(messages.FORBIDDEN, await context.until_over())
 
     async def _keep_alive(self) -> None:
         while True:
@@ -268,7 +317,7 @@ class Socket:
         task.add_done_callback(self._running.discard)
 
     async def _operate(self, id_: str, request: GraphQLRequest, of_socket: OperationContext) -> None:
-        last = messages.complete(id_)
+        last, opening = messages.complete(id_), messages.opening_of_next(id_)
         try:
             async with asyncio.timeout(self._limits.execution_s):
                 context = await of_socket.for_operation()
@@ -277,26 +326,28 @@ class Socket:
                     if not answer.was_executed:
                         last = self._failure(id_, answer)
                         break
-                    payload = answer.encode(self._settings.format_error, context)
-                    await self._outbox.put(messages.next_(id_, payload))
+                    payload = answer.payload or answer.encode(self._settings.format_error, context)
+                    message = b"%b%b}" % (opening, payload)
+                    if not self._say_now(message):
+                        await self._say(message)
         except Exception as error:
-            log.exception("an operation failed")
-            last = self._failure(id_, Answer.refused(internal(error)))
+            # Told by its cause: it may be the database that is away, and not a fault of ours.
+            last = self._failure(id_, Answer.refused(GraphQLError(str(error), original_error=error)))
         # First free the id: the client may use it again as soon as it reads this.
         self._operations.pop(id_, None)
-        await self._outbox.put(last)
+        await self._say(last)
 
-    async def _answers(
-        self, request: GraphQLRequest, context: OperationContext
-    ) -> AsyncGenerator[Answer, None]:
+    def _answers(self, request: GraphQLRequest, context: OperationContext) -> AsyncGenerator[Answer, None]:
         settings = self._settings
         kind = settings.documents.operation_type(request.query, request.operation_name)
         if kind is OperationType.SUBSCRIPTION:
-            async with aclosing(subscribe(settings.schema, request, context)) as answers:
-                async for answer in answers:
-                    yield answer
-        else:
-            yield await execute_within(settings.schema, request, context, self._limits.execution_s)
+            return subscribe(settings.schema, request, context)
+        return self._single_answer(request, context)
+
+    async def _single_answer(
+        self, request: GraphQLRequest, context: OperationContext
+    ) -> AsyncGenerator[Answer, None]:
+        yield await execute_within(self._settings.schema, request, context, self._limits.execution_s)
 
     def _failure(self, id_: str, answer: Answer) -> bytes:
         return messages.error(id_, answer.formatted_errors(self._settings.format_error, self._context))

@@ -50,9 +50,20 @@ class Asked:
     desk: Desk
     authorization: str | None
     expires_at: datetime | None = None
+    looked_at_viewer: bool = True
+    audience: str = "ko"
 
     async def for_operation(self) -> "Asked":
         return self
+
+    def for_event(self) -> "Asked":
+        return self
+
+    def resumed_after(self, number: int) -> "Asked":
+        return self
+
+    async def until_over(self) -> str:
+        return await asyncio.get_running_loop().create_future()
 
 
 @strawberry.type

@@ -3,7 +3,7 @@
 Fields, arguments that may be left out, refusals and whole operations may be added beside them.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from graphql import (
@@ -16,10 +16,11 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLUnionType,
-    Undefined,
     build_schema,
     is_specified_scalar_type,
+    print_ast,
 )
+from graphql.language import Node
 from graphql.type import is_introspection_type
 
 from tests.api import graphql_schema
@@ -32,7 +33,7 @@ interface Node { id: ID! }
 interface Error { code: ErrorCode! message: String! }
 enum ErrorCode {
   NOT_FOUND NOT_PARTY_LEADER NOT_PARTY_MEMBER PARTY_CLOSED PARTY_FULL ALREADY_JOINED INVALID_INPUT EMAIL_TAKEN
-  NICKNAME_TAKEN WRONG_CREDENTIALS SESSION_EXPIRED
+  NICKNAME_TAKEN WRONG_CREDENTIALS SESSION_EXPIRED CHAT_CLOSED CHAT_ALREADY_OPEN
 }
 input PointInput { latitude: Float! longitude: Float! }
 type Point { latitude: Float! longitude: Float! }
@@ -44,6 +45,9 @@ type Viewer {
   parties(status: [PartyStatus!], role: MemberRole, first: Int, after: String): PartyConnection!
   bookmarkedItems(first: Int, after: String): ItemConnection!
   bookmarkedMarkets(first: Int, after: String): MarketConnection!
+  notifications(unreadOnly: Boolean = false, first: Int, after: String): NotificationConnection!
+  unreadNotificationCount: Int!
+  notificationPreferences: [NotificationPreference!]!
 }
 enum Role { USER ADMIN }
 type Home { address: String! point: Point! region: String! }
@@ -69,6 +73,7 @@ type Party implements Node {
   status: PartyStatus! note: String approval: Approval! createdAt: DateTime!
   members(status: [MembershipStatus!]): [Membership!]!
   viewerMembership: Membership
+  chat: Chat
 }
 enum PartyStatus { OPEN FULL DONE CANCELED }
 enum Approval { MANUAL AUTO }
@@ -90,6 +95,34 @@ input PartyFilter {
   startsBefore: DateTime minPlacesLeft: Int search: String
 }
 
+type Chat implements Node {
+  id: ID! party: Party! isOpen: Boolean!
+  messages(last: Int = 50, before: String, first: Int, after: String): ChatMessageConnection!
+  lastNumber: Int! unreadCount: Int! readMarks: [ReadMark!]! present: [User!]!
+}
+type ReadMark { user: User! number: Int! }
+type ChatMessage implements Node {
+  id: ID! number: Int! kind: ChatMessageKind! sender: User text: String! sentAt: DateTime!
+}
+enum ChatMessageKind { CHAT JOINED LEFT SYSTEM }
+type ChatMessageConnection { edges: [ChatMessageEdge!]! pageInfo: PageInfo! }
+type ChatMessageEdge { cursor: String! node: ChatMessage! }
+type ChatPresence { typing: [User!]! present: [User!]! }
+
+type Notification implements Node {
+  id: ID! number: Int! kind: NotificationKind! text: String! subject: Node path: String! readAt: DateTime
+  createdAt: DateTime!
+}
+type NotificationConnection { edges: [NotificationEdge!]! pageInfo: PageInfo! }
+type NotificationEdge { cursor: String! node: Notification! }
+enum NotificationKind {
+  PARTY_CREATED PARTY_CANCELED PARTY_CHANGED PARTY_FULL PARTY_DONE CHAT_OPENED CHAT_MESSAGE
+  JOIN_REQUESTED JOIN_ACCEPTED JOIN_REJECTED MEMBER_LEFT PENALTY_RECEIVED PENALTY_REVOKED
+  DELIVERY_MATCHED DELIVERY_UNMATCHED DELIVERY_PICKED_UP DELIVERY_DELIVERED DELIVERY_CANCELED
+  PURCHASE_SHIPPED PURCHASE_CONFIRM_REMINDER PURCHASE_CONFIRMED
+}
+type NotificationPreference { kind: NotificationKind! inApp: Boolean! sms: Boolean! }
+
 type NotFound implements Error { code: ErrorCode! message: String! kind: String! id: ID! }
 type NotPartyLeader implements Error { code: ErrorCode! message: String! }
 type NotPartyMember implements Error { code: ErrorCode! message: String! }
@@ -101,6 +134,8 @@ type EmailTaken implements Error { code: ErrorCode! message: String! }
 type NicknameTaken implements Error { code: ErrorCode! message: String! }
 type WrongCredentials implements Error { code: ErrorCode! message: String! }
 type SessionExpired implements Error { code: ErrorCode! message: String! }
+type ChatClosed implements Error { code: ErrorCode! message: String! }
+type ChatAlreadyOpen implements Error { code: ErrorCode! message: String! }
 
 type Query {
   viewer: Viewer
@@ -136,7 +171,24 @@ type Mutation {
   removeMember(input: RemoveMemberInput!): RemoveMemberResult!
   acceptMember(input: AcceptMemberInput!): AcceptMemberResult!
   rejectMember(input: RejectMemberInput!): RejectMemberResult!
+  openChat(input: OpenChatInput!): OpenChatResult!
+  closeChat(input: CloseChatInput!): CloseChatResult!
+  sendChatMessage(input: SendChatMessageInput!): SendChatMessageResult!
+  markChatRead(input: MarkChatReadInput!): MarkChatReadResult!
+  setTyping(input: SetTypingInput!): SetTypingResult!
+  markNotificationsRead(input: MarkNotificationsReadInput!): MarkNotificationsReadResult!
+  deleteNotification(input: DeleteNotificationInput!): DeleteNotificationResult!
+  setNotificationPreference(input: SetNotificationPreferenceInput!): SetNotificationPreferenceResult!
 }
+type Subscription {
+  chatMessages(partyId: ID!, after: Int): ChatMessage!
+  chatPresence(partyId: ID!): ChatPresence!
+  notifications(after: Int): Notification!
+  partyChanges(partyId: ID!): Party!
+  nearbyPartyChanges(near: PointInput, withinMeters: Int = 10000): NearbyPartyChange!
+}
+type NearbyPartyChange { kind: NearbyChangeKind! distanceMeters: Float! party: Party! }
+enum NearbyChangeKind { APPEARED CHANGED GONE }
 input SignUpInput { email: String! password: String! nickname: String! address: String! point: PointInput }
 union SignUpResult = Tokens | InvalidInput | EmailTaken | NicknameTaken
 input SignInInput { email: String! password: String! }
@@ -182,6 +234,22 @@ input AcceptMemberInput { membershipId: ID! }
 union AcceptMemberResult = Membership | NotFound | NotPartyLeader | PartyClosed | PartyFull
 input RejectMemberInput { membershipId: ID! reason: String }
 union RejectMemberResult = Membership | NotFound | NotPartyLeader
+input OpenChatInput { partyId: ID! }
+union OpenChatResult = Chat | NotPartyLeader | ChatAlreadyOpen
+input CloseChatInput { partyId: ID! }
+union CloseChatResult = Chat | NotPartyLeader | ChatClosed
+input SendChatMessageInput { partyId: ID! text: String! clientKey: String }
+union SendChatMessageResult = ChatMessage | NotPartyMember | ChatClosed
+input MarkChatReadInput { partyId: ID! number: Int! }
+union MarkChatReadResult = Chat | NotPartyMember
+input SetTypingInput { partyId: ID! isTyping: Boolean! }
+union SetTypingResult = Chat | NotPartyMember
+input MarkNotificationsReadInput { ids: [ID!] upToNumber: Int }
+union MarkNotificationsReadResult = Viewer
+input DeleteNotificationInput { notificationId: ID! }
+union DeleteNotificationResult = Viewer
+input SetNotificationPreferenceInput { kind: NotificationKind! inApp: Boolean! sms: Boolean! = false }
+union SetNotificationPreferenceResult = Viewer
 """
 )
 SCHEMA = graphql_schema()
@@ -234,22 +302,18 @@ def compare_inputs(
         assert kind(built[name]) == kind(one), name
         assert written(built[name]) == written(one), name
     for name in built.keys() - promised.keys():
-        is_needed = kind(built[name]).endswith("!") and default(built[name]) is Undefined
+        is_needed = kind(built[name]).endswith("!") and built[name].default is None
         assert not is_needed, f"{name} is new, and needed"
 
 
 def written(given: Given) -> str:
-    """The default in the same form, whatever it was built from."""
-    return "null" if default(given) in (None, Undefined) else repr(default(given))
+    """The default as it is written; none is null."""
+    return "null" if given.default is None else print_ast(cast(Node, given.default.literal))
 
 
 def kind(of: Any) -> str:
     """The type as it is written, with its nullability."""
     return str(of.type)
-
-
-def default(given: Given) -> object:
-    return given.default_value
 
 
 def names(types: tuple[GraphQLObjectType, ...] | tuple[GraphQLInterfaceType, ...]) -> set[str]:

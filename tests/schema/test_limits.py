@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from graphql import GraphQLError, GraphQLSchema, get_introspection_query, parse, specified_rules
@@ -16,6 +17,7 @@ from websockets.typing import Subprotocol
 from app.asgi import query_limits
 from app.settings import Settings
 from app.transport.documents import Documents
+from schema import ids
 from schema.limits import CEILING, QueryLimits, _Shapes, fragments_of, too_large  # pyright: ignore[reportPrivateUsage]
 from tests.api import Api, graphql_schema
 
@@ -229,6 +231,11 @@ ENOUGH = [
         3 + 7 * (2 + 10 * 1),
         f"{{ nearbyParties({NEAR}, first: 7) {{ totalCount edges {{ node {{ members {{ id }} }} }} }} }}",
     ),
+    # Of a chat's history what is asked for; of both, the larger one.
+    (4 + 7 * 1, on_party("chat { messages(last: 7) { edges { cursor } } }")),
+    (4 + 7 * 1, on_party("chat { messages(first: 7) { edges { cursor } } }")),
+    (4 + 90 * 1, on_party("chat { messages(first: 90, last: 1) { edges { cursor } } }")),
+    (4 + 90 * 1, on_party("chat { messages(first: null, last: 90) { edges { cursor } } }")),
     # By way of fragments it costs the same.
     (
         2 + 7 * 1,
@@ -316,6 +323,10 @@ async def test_the_price_of_an_operation_goes_out_with_its_answer(shared_api: Ap
     person = shared_api.anybody
     answer = await person.send("query ($n: Int) { items(first: $n) { edges { cursor } } }", n=9)
     assert answer["extensions"] == {"cost": 11}
+    party = ids.encode("Party", UUID(int=0))
+    query = "query ($id: ID!) { party(id: $id) { chat { messages { edges { cursor } } } } }"
+    answer = await person.send(query, id=party)
+    assert answer == {"data": {"party": None}, "extensions": {"cost": 4 + 50}}
     refused = await person.send(TOO_MUCH["lists within lists"][1])
     (error,) = refused["errors"]
     assert (

@@ -9,12 +9,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.asyncio.client import ClientConnection
 
 from schema import ids
 from tests.api import PASSWORD, WITHIN_S, Api, Client, document
 from tests.factories import make_item, make_market
+from tests.live import opened
 
 NEW = "훨씬 더 비밀이에요"
 TOKENS = "... on Tokens { accessToken refreshToken user { nickname } }"
@@ -206,17 +206,10 @@ async def test_a_nickname_of_the_departed_is_for_nobody(shared_api: Api):
 
 
 @asynccontextmanager
-async def socket(api: Api, person: Client) -> AsyncGenerator[ClientConnection, None]:
+async def socket(person: Client) -> AsyncGenerator[ClientConnection, None]:
     """A socket of the person's device."""
-    url = str(api.http.base_url.copy_with(scheme="ws", path="/graphql"))
-    headers = {"x-forwarded-for": person.address}
-    async with connect(
-        url, subprotocols=[Subprotocol("graphql-transport-ws")], additional_headers=headers, proxy=None
-    ) as client:
-        params = {"authorization": f"Bearer {person.access_token}"} if person.access_token else {}
-        await client.send(json.dumps({"type": "connection_init", "payload": params}))
-        async with asyncio.timeout(WITHIN_S):
-            assert json.loads(await client.recv())["type"] == "connection_ack"
+    params = {"authorization": f"Bearer {person.access_token}"}
+    async with opened(person.socket_url, params, {"x-forwarded-for": person.address}) as client:
         yield client
 
 
@@ -247,7 +240,7 @@ async def test_eleven_wrong_passwords_shut_an_account_for_a_minute_from_everywhe
 
 async def test_http_and_sockets_count_together(api: Api):
     person = await api.neighbour()
-    async with socket(api, person) as client:
+    async with socket(person) as client:
         for _ in range(5):
             assert await sign_in_over(client, person.email, "wrong") == "WRONG_CREDENTIALS"
             assert (await sign_in(api, person, "wrong", person.address))["code"] == "WRONG_CREDENTIALS"
@@ -268,22 +261,3 @@ async def test_a_forged_address_buys_no_attempts(api: Api):
         assert refused["code"] == "WRONG_CREDENTIALS"
     refused = await sign_in(api, person, PASSWORD, f"198.51.100.99, {person.address}")
     assert refused["code"] == "TOO_MANY_ATTEMPTS"
-
-
-async def test_a_socket_is_nobodys_once_its_session_has_ended_elsewhere(api: Api):
-    person = await api.neighbour()
-
-    async def email(client: ClientConnection) -> Any:
-        query = {"query": "{ viewer { email } }"}
-        await client.send(json.dumps({"type": "subscribe", "id": "1", "payload": query}))
-        async with asyncio.timeout(WITHIN_S):
-            payload = json.loads(await client.recv())["payload"]
-            assert json.loads(await client.recv())["type"] == "complete"
-        return (
-            payload["errors"][0]["extensions"]["code"] if "errors" in payload else payload["data"]["viewer"]
-        )
-
-    async with socket(api, person) as client:
-        assert await email(client) == {"email": person.email}
-        await person.do("signOut", "... on Viewer { email }")
-        assert await email(client) == "UNAUTHENTICATED"

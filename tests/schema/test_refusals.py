@@ -7,7 +7,7 @@ from graphql import GraphQLUnionType
 
 from models.errors import DomainError
 from tests.api import Api, graphql_schema
-from tests.schema import refusals_of_parties, refusals_of_people  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from tests.schema import refusals_of_parties, refusals_of_people, refusals_of_talk  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from tests.schema.scenes import ACCOUNT, CASES, Scene, nothing
 
 HANGUL = re.compile("[가-힣]")

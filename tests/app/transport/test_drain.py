@@ -5,6 +5,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.app.transport.test_event_streams import post, streaming
 from tests.app.transport.test_sockets import closing, subscribe
 from tests.app.transport.toy import Toy, eventually
 
@@ -36,6 +37,41 @@ async def test_sockets_go_one_after_the_other():
         assert len(seen) > 5
 
 
+async def until_broken_off(response: httpx.Response) -> bytes:
+    received = b""
+    try:
+        async for chunk in response.aiter_raw():
+            received += chunk
+    except httpx.TransportError:
+        return received
+    raise AssertionError("it ended in an orderly way")
+
+
+async def test_draining_breaks_every_stream_off_so_that_its_client_comes_back(http: httpx.AsyncClient):
+    async with Toy().serve() as toy, contextlib.AsyncExitStack() as stack:
+        responses: list[httpx.Response] = []
+        for accept in ("text/event-stream", "multipart/mixed;subscriptionSpec=1.0") * 5:
+            stream = streaming(http, toy, "subscription { silence }", accept)
+            responses.append(await stack.enter_async_context(stream))
+        client = await stack.enter_async_context(toy.session())
+        await eventually(lambda: len(toy.context.started) == 10)
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        draining = asyncio.create_task(toy.endpoint.drain(within_s=1))
+        left: set[int] = set()
+        while not draining.done():
+            left.add(toy.endpoint.open_streams)
+            await asyncio.sleep(0.02)
+        assert 0.8 < loop.time() - start < 3
+        assert len(left) > 5, "they go one after the other"
+        assert len(toy.context.stopped) == 10
+        assert (await closing(client))[0] == 1012
+        for response in responses:
+            received = await until_broken_off(response)
+            assert b"complete" not in received
+            assert not received.endswith(b"--\r\n")
+
+
 async def test_while_draining_nothing_new_is_taken(http: httpx.AsyncClient):
     async with Toy().serve() as toy, toy.session() as one, toy.session() as two:
         draining = asyncio.create_task(toy.endpoint.drain(within_s=5))
@@ -48,6 +84,8 @@ async def test_while_draining_nothing_new_is_taken(http: httpx.AsyncClient):
         await subscribe(left, "{ hello }")
         assert await closing(left) == (1012, "Service restart")
         answer = await http.post(toy.url, json={"query": "{ hello }"})
+        stream = await post(http, toy, "subscription { silence }")
+        assert (stream.status_code, stream.headers["connection"]) == (503, "close")
         assert answer.json() == {"data": {"hello": "hello world"}, "extensions": {"cost": 1}}, (
             "requests are for the server to stop"
         )

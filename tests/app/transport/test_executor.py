@@ -1,29 +1,25 @@
 import gc
 import tracemalloc
-from collections.abc import AsyncGenerator
-from typing import cast
+from contextlib import aclosing
 
-from strawberry.types import ExecutionResult
-
+from app.transport.operations import subscribe
+from app.transport.requests import GraphQLRequest
 from tests.app.transport.toy import ToyContext, make_schema
 
 
 async def test_a_subscription_holds_no_memory_per_event():
-    query = "subscription { items(count: 2000) { name parts { name parts { name } } } }"
-    results = cast(
-        AsyncGenerator[ExecutionResult, None],
-        await make_schema().subscribe(query, context_value=ToyContext()),
-    )
+    request = GraphQLRequest("subscription { items(count: 2000) { name parts { name parts { name } } } }")
     tracemalloc.start()
     try:
         held: list[int] = []
         number = 0
-        async for result in results:
-            assert not result.errors
-            number += 1
-            if number % 500 == 0:
-                gc.collect()
-                held.append(tracemalloc.get_traced_memory()[0])
+        async with aclosing(subscribe(make_schema(), request, ToyContext())) as answers:
+            async for answer in answers:
+                assert not answer.errors
+                number += 1
+                if number % 500 == 0:
+                    gc.collect()
+                    held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
     assert number == 2000

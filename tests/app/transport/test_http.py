@@ -173,11 +173,12 @@ async def test_null_that_reaches_the_root_is_data_null(toy: Toy, http: httpx.Asy
     assert response.json()["errors"][0]["path"] == ["failHard"]
 
 
-async def test_a_subscription_by_post_names_the_websocket(toy: Toy, http: httpx.AsyncClient):
+async def test_a_subscription_that_can_be_no_stream_names_the_ways(toy: Toy, http: httpx.AsyncClient):
     for media_type in (JSON, RESPONSE):
         response = await post(http, toy, {"query": "subscription { silence }"}, accept=media_type)
         assert (response.status_code, code(response)) == (400, "OPERATION_NOT_SUPPORTED")
-        assert "WebSocket" in response.json()["errors"][0]["message"]
+        for way in ("WebSocket", "text/event-stream", "multipart/mixed;subscriptionSpec=1.0"):
+            assert way in response.json()["errors"][0]["message"]
 
 
 async def test_a_refused_viewer_is_401_and_a_broken_context_is_500(toy: Toy, http: httpx.AsyncClient):

@@ -10,7 +10,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from app.transport import TransportLimits
-from app.transport.outbox import Outbox
+from app.transport.outbox import AT_A_STRETCH, Outbox
 from tests.app.transport.toy import Toy, eventually
 
 KIB = 1024
@@ -70,14 +70,60 @@ async def test_writers_wait_for_space_in_messages_and_in_bytes():
     await asyncio.sleep(0)
     assert not fourth.done()
     outbox.put_first(b"ping")
-    assert await outbox.get() == b"ping"
-    assert [await outbox.get() for _ in range(3)] == [b"x"] * 3
-    assert await outbox.get() == b"last"
+    assert await taken(outbox) == b"ping"
+    assert [await taken(outbox) for _ in range(3)] == [b"x"] * 3
+    assert await taken(outbox) == b"last"
 
     await outbox.put(b"x" * 1000)  # alone it may be larger than the bound
     second = asyncio.create_task(outbox.put(b"y"))
     await asyncio.sleep(0)
     assert not second.done()
-    await outbox.get()
-    assert await outbox.get() == b"y"
+    await taken(outbox)
+    assert await taken(outbox) == b"y"
     assert second.done()
+
+
+async def taken(outbox: Outbox) -> bytes:
+    """The next message, sent at once."""
+    message = await outbox.get()
+    outbox.release()
+    return message
+
+
+async def test_a_message_passes_the_queue_only_when_it_overtakes_none():
+    outbox = Outbox(max_messages=3, max_bytes=100)
+    assert outbox.claim()
+    assert not outbox.claim(), "two would mix their frames"
+    await outbox.put(b"second")
+    sender = asyncio.create_task(outbox.get())
+    await asyncio.sleep(0)
+    assert not sender.done(), "the first is still on its way"
+    outbox.release()
+    assert not outbox.claim(), "the second comes before"
+    assert await sender == b"second"
+    assert not outbox.claim(), "the second is on its way"
+    outbox.release()
+    assert outbox.claim()
+
+
+async def test_a_busy_source_lets_others_run():
+    outbox = Outbox(max_messages=3, max_bytes=100)
+    for _ in range(AT_A_STRETCH):
+        assert outbox.claim()
+        outbox.release()
+    assert not outbox.claim()
+    await outbox.put(b"in the queue")
+    await taken(outbox)
+    assert outbox.claim()
+
+
+async def test_nothing_passes_the_queue_of_a_socket_that_ends():
+    outbox = Outbox(max_messages=3, max_bytes=100)
+    assert outbox.claim()
+    outbox.close()
+    silence = asyncio.create_task(outbox.silence())
+    await asyncio.sleep(0)
+    assert not silence.done()
+    outbox.release()
+    await silence
+    assert not outbox.claim()

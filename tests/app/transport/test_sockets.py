@@ -56,6 +56,22 @@ async def test_a_subscription_sends_every_event_in_order_and_completes(toy: Toy)
         assert await receive(client) == {"id": "1", "type": "complete"}
 
 
+async def test_operations_side_by_side_keep_their_order_and_whole_messages(toy: Toy):
+    async with toy.session() as client:
+        for id_ in "abc":
+            await subscribe(client, "subscription { count(to: 300) }", id_)
+        await subscribe(client, "{ big(size: 100000) }", "q")
+        numbers: dict[str, list[int]] = {"a": [], "b": [], "c": []}
+        completed = set[str]()
+        while len(completed) < 4:
+            message = await receive(client)
+            if message["type"] == "complete":
+                completed.add(message["id"])
+            elif message["id"] != "q":
+                numbers[message["id"]].append(message["payload"]["data"]["count"])
+        assert all(counted == list(range(1, 301)) for counted in numbers.values())
+
+
 async def test_a_field_error_is_a_result_and_says_no_secret(toy: Toy):
     async with toy.session() as client:
         await subscribe(client, "{ failHard }")
@@ -233,6 +249,15 @@ async def test_a_socket_ends_with_its_token():
         await subscribe(client, "subscription { silence }")
         assert await closing(client) == (4403, "Token expired")
         await eventually(lambda: context.stopped == ["silence"])
+
+
+async def test_a_socket_ends_with_its_session():
+    async with Toy().serve() as toy, toy.session() as client:
+        await subscribe(client, "subscription { silence }")
+        await eventually(lambda: toy.context.started == ["silence"])
+        toy.context.over.set()
+        assert await closing(client) == (4403, "The session has ended.")
+        await eventually(lambda: toy.context.stopped == ["silence"])
 
 
 async def test_a_token_of_yesterday_is_not_acknowledged(toy: Toy):

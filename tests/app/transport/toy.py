@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self, cast
 
@@ -34,9 +34,23 @@ class ToyContext:
     expires_at: datetime | None = None
     started: list[str] = field(default_factory=list[str])
     stopped: list[str] = field(default_factory=list[str])
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    resume_after: int | None = None
+    looked_at_viewer: bool = False
+    audience: str = "ko"
 
     async def for_operation(self) -> Self:
         return self
+
+    def for_event(self) -> Self:
+        return replace(self, looked_at_viewer=False)
+
+    def resumed_after(self, number: int) -> Self:
+        return replace(self, resume_after=number)
+
+    async def until_over(self) -> str:
+        await self.over.wait()
+        return "The session has ended."
 
     @contextlib.contextmanager
     def noting(self, what: str) -> Generator[None]:
@@ -54,6 +68,19 @@ ToyInfo = Info[ToyContext, None]
 class Item:
     name: str
     parts: list["Item"] = strawberry.field(default_factory=list["Item"])
+
+
+@strawberry.type
+class Numbered:
+    number: int
+
+    @property
+    def resume_point(self) -> int:
+        return self.number
+
+    @property
+    def shared_as(self) -> None:
+        return None
 
 
 @strawberry.type
@@ -122,6 +149,17 @@ class Subscription:
     async def stumble(self) -> AsyncGenerator[int, None]:
         yield 1
         raise ValueError("a secret")
+
+    @strawberry.subscription
+    async def greet(self, info: ToyInfo) -> AsyncGenerator[str, None]:
+        with info.context.noting("greet"):
+            yield "hello"
+            await asyncio.Event().wait()
+
+    @strawberry.subscription
+    async def numbers(self, info: ToyInfo, to: int) -> AsyncGenerator[Numbered, None]:
+        for number in range((info.context.resume_after or 0) + 1, to + 1):
+            yield Numbered(number=number)
 
     @strawberry.subscription
     async def items(self, count: int) -> AsyncGenerator[Item, None]:

@@ -1,0 +1,25 @@
+"""What subscriptions stand on: one of each for the process, however many streams are open."""
+
+from dataclasses import dataclass
+
+from resolvers.chat_views import MessageView
+from resolvers.live import PartyVersion
+from resolvers.notification_views import NotificationView
+from subscriptions.batches import BatchReader
+from subscriptions.hub import Hub
+from subscriptions.presence import Presence
+from subscriptions.regions import Regions
+from subscriptions.session_ends import SessionEnds
+
+
+@dataclass(frozen=True)
+class Live:
+    """Live events, and the reads that make them complete."""
+
+    hub: Hub
+    messages: BatchReader[MessageView]
+    notifications: BatchReader[NotificationView]
+    parties: BatchReader[PartyVersion]
+    presence: Presence
+    regions: Regions
+    session_ends: SessionEnds
