@@ -4,11 +4,16 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.api import Api, running_api
+from tests.clients.script import Script, running_script
 
 CLIENTS = Path(__file__).parent
 INSTALLED = CLIENTS / "node_modules" / ".package-lock.json"  # npm writes it last
@@ -51,10 +56,16 @@ def _install(npm: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def run_client() -> Callable[..., str]:
-    """Run one of the scripts beside this file and return what it prints; its failure is the test's."""
+def node() -> list[str]:
+    """The command that runs a script beside this file, with the clients installed."""
     node, npm = _find_node()
     _install(npm)
+    return node
+
+
+@pytest.fixture(scope="session")
+def run_client(node: list[str]) -> Callable[..., str]:
+    """Run one of the scripts beside this file and return what it prints; its failure is the test's."""
 
     def run(script: str, *arguments: str) -> str:
         result = subprocess.run(
@@ -70,3 +81,25 @@ def run_client() -> Callable[..., str]:
         return result.stdout
 
     return run
+
+
+StartClient = Callable[..., AbstractAsyncContextManager[Script]]
+
+
+@pytest.fixture(scope="session")
+def start_client(node: list[str]) -> StartClient:
+    """Run a script while the test goes on: `async with start_client("urql.mjs", scene, "websocket")`."""
+
+    @asynccontextmanager
+    async def start(script: str, scene: dict[str, Any], *arguments: str) -> AsyncGenerator[Script, None]:
+        async with running_script(node, CLIENTS, script, scene, *arguments) as client:
+            yield client
+
+    return start
+
+
+@pytest.fixture
+async def api(fresh_url: str, redis_url: str) -> AsyncGenerator[Api, None]:
+    """A server on a database of the test's own."""
+    async with running_api(fresh_url, redis_url) as api:
+        yield api
