@@ -62,7 +62,10 @@ _SENTENCES: dict[NotificationKind, tuple[str, str]] = {
         "{market} {item} 파티가 완료됐어요. 내 몫을 확인해 주세요.",
         "The party for {item} at {market} is done. See your share.",
     ),
-    NotificationKind.CHAT_OPENED: ("{item} 파티 채팅이 열렸어요.", "The chat of the party for {item} is open."),
+    NotificationKind.CHAT_OPENED: (
+        "{item} 파티 채팅이 열렸어요.",
+        "The chat of the party for {item} is open.",
+    ),
     NotificationKind.CHAT_MESSAGE: (
         "{item} 파티 채팅에 새 메시지가 있어요.",
         "There are new messages in the chat of the party for {item}.",
@@ -79,7 +82,10 @@ _SENTENCES: dict[NotificationKind, tuple[str, str]] = {
         "{item} 파티 참가가 거절됐어요.",
         "Your request to join the party for {item} was turned down.",
     ),
-    NotificationKind.MEMBER_LEFT: ("{actor} 님이 {item} 파티에서 나갔어요.", "{actor} has left your party for {item}."),
+    NotificationKind.MEMBER_LEFT: (
+        "{actor} 님이 {item} 파티에서 나갔어요.",
+        "{actor} has left your party for {item}.",
+    ),
     NotificationKind.MEMBER_REMOVED: (
         "파티장이 {item} 파티에서 회원님을 내보냈어요.",
         "The leader has removed you from the party for {item}.",
@@ -88,9 +94,7 @@ _SENTENCES: dict[NotificationKind, tuple[str, str]] = {
 """Korean and English; a kind that nobody is told of yet has none."""
 
 
-def sentence(
-    kind: NotificationKind, detail: Mapping[str, Any], actor: str | None, language: Language
-) -> str:
+def sentence(kind: NotificationKind, detail: Mapping[str, Any], actor: str | None, language: Language) -> str:
     """What a notification says to a person."""
     korean, english = _SENTENCES[kind]
     return (korean if language == "ko" else english).format_map({"actor": actor, **detail})

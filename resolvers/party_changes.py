@@ -11,7 +11,7 @@ from resolvers.near import Around
 from resolvers.transaction import Transaction
 from resolvers.views import PartyView, party_of, select_parties
 
-MOST = 1_000
+MOST = 10_000
 MARGIN_MS = 90_000
 """Transactions that began so much earlier may have committed later; none lives longer."""
 
@@ -22,7 +22,7 @@ def moment() -> UUID:
 
 
 async def changed_around(tx: Transaction, around: Around, since: UUID) -> list[PartyView]:
-    """Parties within the circle, or moved from anywhere, to which anything has happened; 1,000 at most.
+    """Parties within the circle, or moved from anywhere, to which anything has happened; 10,000 at most.
 
     What only time has done to a party is not among it: clients know `joinBy` and `endsAt`.
     """
@@ -42,6 +42,7 @@ async def changed_around(tx: Transaction, around: Around, since: UUID) -> list[P
         select_parties()
         .join(recent, recent.c.party_id == party.c.id)
         .where(or_(recent.c.has_moved, around.holds(party.c.market_position)))
+        .order_by(party.c.id)
         .limit(MOST)
     )
     return [party_of(row) for row in await tx.session.execute(statement)]

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -135,11 +136,15 @@ class Transactions:
             self.publish(envelope)
 
 
+_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises of a connection that was cut, where SQLAlchemy has not wrapped it."""
+
+
 @contextmanager
 def _reachable() -> Generator[None, None, None]:
     try:
         yield
-    except (PoolTimeout, OSError) as problem:
+    except (PoolTimeout, OSError, *_LOST) as problem:
         raise Unavailable from problem
     except DBAPIError as problem:
         if problem.connection_invalidated:

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from redis.asyncio import Redis
 
 from subscriptions import channels
+from subscriptions.breaker import Breaker
 from subscriptions.envelope import Envelope
 from subscriptions.hearing import hear
 from subscriptions.hub import Hub
@@ -45,6 +46,8 @@ class Tempo:
     typing_s: float = 5
     #: For one round trip to Redis, and a turn to make it.
     answer_within_s: float = 1
+    #: For the answer that a sender of a message waits for.
+    present_within_s: float = 0.25
     #: The changes of a chat are read at most so often, and read again so long after a failure.
     read_every_s: float = 0.02
     read_again_s: float = 3
@@ -88,6 +91,8 @@ class Presence:
         self._hub = hub
         self._tempo = tempo or Tempo()
         self._sets = PresenceSets(redis, clock, self._tempo.answer_within_s)
+        # Whoever sends a message waits for this answer: not again and again for one that does not come.
+        self._asking = Breaker(1, self._tempo.answer_within_s)
         # Two devices of a person may be at two processes: neither ends what the other has begun.
         self._process = uuid4().hex
         self._here: dict[UUID, Counter[UUID]] = {}
@@ -151,13 +156,17 @@ class Presence:
 
     async def present(self, party_id: UUID) -> set[UUID]:
         """Who is present and needs no notification. Nobody, as long as Redis can't tell."""
-        if not self._hub.is_up:
+        if not self._hub.is_up or not self._asking.allows():
             return set()
         try:
-            return set((await self.state(party_id)).present)
-        except PresenceUnknown as problem:
+            async with asyncio.timeout(self._tempo.present_within_s):
+                state = await self.state(party_id)
+        except (PresenceUnknown, TimeoutError) as problem:
+            self._asking.failed()
             log.warning("Nobody counts as present: %s", problem)
             return set()
+        self._asking.succeeded()
+        return set(state.present)
 
     async def changes(self, party_id: UUID) -> AsyncGenerator[PresenceState, None]:
         """Who is there now, as soon as that is known, and after each change. Slow readers get the newest.

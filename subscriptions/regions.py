@@ -15,7 +15,7 @@ from enum import Enum
 from functools import lru_cache, partial
 from math import asin, cos, degrees, radians, sin
 from typing import Any, NamedTuple, NoReturn, Self, TypeAlias, TypeVar, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import h3
 
@@ -89,9 +89,8 @@ def party_changed(party_id: UUID, version: int, was: Place | None, now: Place | 
     `was` and `now` are None when the party was not listed, or is no longer.
     """
     data = {"party": str(party_id), "version": version, "was": _written(was), "now": _written(now)}
-    event_id = uuid4().hex
     cells = sorted({cell_of(*place) for place in (was, now) if place is not None})
-    return [Envelope(KIND, channels.region(cell), data=data, id=event_id) for cell in cells]
+    return [Envelope(KIND, channels.region(cell), data=data) for cell in cells]
 
 
 class Around:
