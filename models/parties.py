@@ -136,7 +136,7 @@ class Party(Row, table=True):
     approval: Approval = Field(default=Approval.MANUAL, sa_type=code(Approval))
     created_at: datetime = Field(sa_type=INSTANT)
     #: Raised by every transaction that changes something about the party: listeners resume by it.
-    version: int = 1
+    version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
     def check(self, now: datetime) -> None:
         """See that what a person wrote about the party keeps the rules of one that starts now.

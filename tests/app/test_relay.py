@@ -22,6 +22,7 @@ from subscriptions.listener import GAP
 from subscriptions.tasks import end
 from tests.conftest import MovableClock, transactions_on
 from tests.subscriptions.redis_server import redis_server
+from tests.tasks import left_since
 
 WITHIN_S = 20.0
 
@@ -60,7 +61,7 @@ class Shelf(BroadcastBackend):
 async def _no_task_is_left() -> AsyncGenerator[None, None]:
     before = asyncio.all_tasks()
     yield
-    assert {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()} == set()
+    assert not await left_since(before)
 
 
 @asynccontextmanager

@@ -99,7 +99,7 @@ ITEMS = f"""
 PARTIES = f"""
     INSERT INTO parties (id, leader_id, market_id, market_position, item_id, item_count, item_unit,
         estimated_price, actual_price, capacity, min_members, accepted_count, accepted_quantity,
-        starts_at, ends_at, join_by, status, cancel_reason, note, approval, created_at)
+        starts_at, ends_at, join_by, status, cancel_reason, note, approval, created_at, version)
     SELECT {KEY.format(kind=4, number="number")}, {KEY.format(kind=1, number="leader")},
         market.id, market.position, item.id, capacity * portion, coalesce(item.unit, '개'),
         capacity * portion * price, CASE status WHEN 'DONE' THEN capacity * portion * price END,
@@ -108,7 +108,7 @@ PARTIES = f"""
         status, CASE status WHEN 'CANCELED' THEN 'BY_LEADER' END,
         CASE WHEN number % 3 = 0 THEN '정문 앞에서 만나요. ' || number END,
         CASE WHEN number % 2 = 0 THEN 'AUTO' ELSE 'MANUAL' END,
-        least(join_by, CAST(:now AS timestamptz)) - age
+        least(join_by, CAST(:now AS timestamptz)) - age, 1
     FROM (
         SELECT *,
             CASE status WHEN 'OPEN' THEN 1 + floor(taken * (capacity - 1))::int

@@ -5,6 +5,7 @@ import pytest
 
 from subscriptions.link import Pace
 from tests.subscriptions.redis_server import RedisServer, redis_server
+from tests.tasks import left_since
 
 
 @pytest.fixture
@@ -25,5 +26,4 @@ async def _no_task_is_left() -> AsyncGenerator[None, None]:
     """Every task has an owner that ends it."""
     before = asyncio.all_tasks()
     yield
-    left = {task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()}
-    assert not left
+    assert not await left_since(before)

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from subscriptions.broadcaster import RedisBackend, backend_for, client_for
 from subscriptions.link import ConfirmedLate, LinkDown, LinkUp, NotConfirmed, Pace
 from tests.subscriptions.redis_server import WITHIN_S, DeafProxy, RedisServer, until
+from tests.tasks import left_since
 
 
 @asynccontextmanager
@@ -230,7 +231,7 @@ async def test_it_can_be_closed_in_every_state(server: RedisServer, pace: Pace):
         prepare()
         async with asyncio.timeout(5):
             await backend.disconnect()
-    assert asyncio.all_tasks() == before
+    assert not await left_since(before)
 
 
 async def test_a_url_names_the_backend():

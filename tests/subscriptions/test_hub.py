@@ -13,6 +13,7 @@ from subscriptions.link import ConfirmedLate, LinkDown, LinkUp, Pace
 from subscriptions.listener import GAP, HubClosed, Listener, LiveEvent, Policy, ReaderTooSlow
 from tests.subscriptions.lossy import LossyBackend
 from tests.subscriptions.redis_server import WITHIN_S, RedisServer, until
+from tests.tasks import left_since
 
 
 async def next_of(live: Listener) -> Envelope:
@@ -273,7 +274,7 @@ async def test_closing_ends_every_listener_and_leaves_no_task(server: RedisServe
         await asyncio.sleep(0)
     results = await asyncio.gather(*tasks, late, return_exceptions=True)
     assert [type(each) for each in results] == [asyncio.CancelledError] * 50 + [HubClosed] * 51
-    assert asyncio.all_tasks() == before
+    assert not await left_since(before)
     with pytest.raises(HubClosed):
         async with hub.listen("channel"):
             pass

@@ -19,8 +19,8 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
+    # The default stays: servers of the version before go on opening parties meanwhile.
     op.add_column("parties", sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
-    op.alter_column("parties", "version", server_default=None)
     chats()
     notifications()
     op.create_table(
