@@ -42,7 +42,8 @@ def configure_logs(settings: Settings) -> None:
             "loggers": {
                 # One line for each request is the load balancer's business.
                 "uvicorn.access": {"level": "WARNING"},
-                "uvicorn.error": {"level": settings.log_level.upper()},
+                # Which tells of every socket that opens and closes.
+                "uvicorn.error": {"level": "DEBUG" if settings.log_level == "debug" else "WARNING"},
                 "alembic": {"level": "WARNING"},
                 "sqlalchemy": {"level": "WARNING"},
             },

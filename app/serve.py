@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,9 @@ from app.settings import Settings
 from app.transport.limits import TransportLimits
 from app.transport.server import uvicorn_options
 from app.worker import work
+
+
+log = logging.getLogger("gonggu.serve")
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -58,8 +62,10 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain before uvicorn closes every socket at the same moment."""
+        log.info("The server stops: open sockets and streams are let go")
         await self._drain()
         await super().shutdown(sockets)
+        log.info("The server has stopped")
 
 
 async def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
