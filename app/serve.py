@@ -15,7 +15,6 @@ from app.transport.limits import TransportLimits
 from app.transport.server import uvicorn_options
 from app.worker import work
 
-
 log = logging.getLogger("gonggu.serve")
 
 
