@@ -1,5 +1,6 @@
 """Who asks: the one place where a token becomes a viewer, for every transport."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from starlette.requests import HTTPConnection
@@ -41,6 +42,7 @@ class ContextMaker:
             keys=self._keys,
             live=self._live,
             who=viewer,
+            seen_at=asyncio.get_running_loop().time(),
             token_problem=problem,
             language=language_of(str(params.get("acceptLanguage") or headers.get("accept-language", ""))),
             user_agent=headers.get("user-agent"),

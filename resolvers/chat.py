@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
@@ -133,24 +133,28 @@ async def mark_read(tx: Transaction, viewer_id: UUID, party_id: UUID, number: in
     return await _read_back(tx, party_id)
 
 
+# Built once: every subscription asks this.
+_PLACE_AND_HEAD = (
+    select(col(Chat.last_number))
+    .select_from(
+        table_of(Membership).outerjoin(table_of(Chat), col(Chat.party_id) == col(Membership.party_id))
+    )
+    .where(
+        col(Membership.party_id) == bindparam("party"),
+        col(Membership.user_id) == bindparam("viewer"),
+        col(Membership.status) == MembershipStatus.ACCEPTED,
+    )
+)
+
+
 async def check_member(tx: Transaction, viewer_id: UUID, party_id: UUID) -> int:
     """See that the viewer may read the chat, and say the number of its last message, as of the same moment.
 
     Raises:
         NotPartyMember, ChatClosed
     """
-    statement = (
-        select(col(Chat.last_number))
-        .select_from(
-            table_of(Membership).outerjoin(table_of(Chat), col(Chat.party_id) == col(Membership.party_id))
-        )
-        .where(
-            col(Membership.party_id) == party_id,
-            col(Membership.user_id) == viewer_id,
-            col(Membership.status) == MembershipStatus.ACCEPTED,
-        )
-    )
-    rows: Sequence[Any] = (await tx.session.execute(statement)).all()
+    values = {"party": party_id, "viewer": viewer_id}
+    rows: Sequence[Any] = (await tx.session.execute(_PLACE_AND_HEAD, values)).all()
     if not rows:
         raise NotPartyMember
     last_number: int | None = rows[0][0]

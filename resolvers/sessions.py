@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 from sqlmodel import col
 
 from models.errors import NotFound, SessionExpired, WrongCredentials
@@ -138,19 +138,24 @@ async def sign_out(tx: Transaction, viewer: Viewer, session_id: UUID | None = No
     _end(tx, session)
 
 
+# Built once: every request and every operation of a socket asks this.
+_VIEWER = (
+    select(col(User.role))
+    .join(Session, col(Session.user_id) == col(User.id))
+    .where(
+        col(Session.id) == bindparam("session_id"),
+        col(Session.user_id) == bindparam("user_id"),
+        col(User.withdrawn_at).is_(None),
+        col(Session.ended_at).is_(None),
+        col(Session.expires_at) > bindparam("now"),
+    )
+)
+
+
 async def viewer_behind(tx: Transaction, token: AccessToken) -> Viewer | None:
     """The person whom a valid access token speaks for; None when their session has ended meanwhile."""
-    statement = (
-        select(col(User.role))
-        .join(Session, col(Session.user_id) == col(User.id))
-        .where(
-            col(Session.id) == token.session_id,
-            col(Session.user_id) == token.user_id,
-            col(User.withdrawn_at).is_(None),
-            *_live(tx.now),
-        )
-    )
-    role = await tx.session.scalar(statement)
+    values = {"session_id": token.session_id, "user_id": token.user_id, "now": tx.now}
+    role = await tx.session.scalar(_VIEWER, values)
     return None if role is None else Viewer(token.user_id, token.session_id, role, token.expires_at)
 
 

@@ -18,6 +18,9 @@ from schema.faults import Forbidden, Unauthenticated
 from schema.live import Live
 from schema.loaders import Loaders
 
+SEEN_FOR_S = 1.0
+"""For so long a session that lived is believed to live."""
+
 SESSION_ENDED = "The session behind this token has ended. Sign in again."
 
 
@@ -34,6 +37,8 @@ class Context:
     live: Live
     #: Who asks, for `signed_in` to tell.
     who: Viewer | None = None
+    #: When the session was looked up last, by the clock of the loop.
+    seen_at: float = 0.0
     #: Why the token that came with the request is not good; None when it is, or when there was none.
     token_problem: str | None = None
     language: Language = "ko"
@@ -107,13 +112,16 @@ class Context:
     async def for_operation(self) -> Self:
         """A copy for one operation of a socket, which remembers nothing of earlier ones.
 
-        Whoever has signed out meanwhile, here or on another device, is nobody on this socket too.
+        Whoever has signed out meanwhile, here or on another device, is nobody on this socket too: the end of
+        a session ends its sockets, and is looked up here as well, unless that was done a moment ago.
         """
-        if self.who is None:
-            return replace(self)
-        async with self.read() as tx:
-            viewer = await still_signed_in(tx, self.who)
-        return replace(self, who=viewer, token_problem=None if viewer else SESSION_ENDED)
+        now = asyncio.get_running_loop().time()
+        if self.who is not None and now - self.seen_at > SEEN_FOR_S:
+            async with self.read() as tx:
+                self.who = await still_signed_in(tx, self.who)
+            self.seen_at = now
+            self.token_problem = None if self.who else SESSION_ENDED
+        return replace(self)
 
     def for_event(self) -> Self:
         """A copy for one event of a stream, which remembers nothing of earlier ones."""

@@ -1,74 +1,94 @@
 """Batches of look-ups for what a list did not bring along.
 
-Made anew for each operation: a socket lives for hours, and nothing may be remembered from one of its
-operations to the next.
+Made anew for each operation, and for each event of a stream: a socket lives for hours, and nothing may be
+remembered from one to the next. A batch that nobody asks for is never made.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from functools import partial
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from models.party_events import PartyEvent
-from resolvers import chat, history, items, markets, memberships, notifications, parties, users
-from resolvers.chat_views import ChatView, MessageView
-from resolvers.notification_views import NotificationView
+from resolvers import items, markets, memberships, notifications, parties, users
+from resolvers.chat import chats_by_party, messages_by_id, readers_of
+from resolvers.history import history_of
 from resolvers.transaction import Transaction, Transactions
-from resolvers.views import ItemView, MarketView, MembershipView, PartyView, UserView
 
 KeyT = TypeVar("KeyT")
 FoundT = TypeVar("FoundT")
 
+MOST_AT_ONCE = 1_000
+
+Find = Callable[[Transaction, Iterable[KeyT]], Awaitable[dict[KeyT, FoundT]]]
+FindOwn = Callable[[Transaction, UUID, Iterable[KeyT]], Awaitable[dict[KeyT, FoundT]]]
+"""Finds what belongs to the viewer."""
+
+
+class Batched(Generic[KeyT, FoundT]):
+    """An attribute of `Loaders`: the batch, made when it is asked for first."""
+
+    def __init__(self, find: Find[KeyT, FoundT]) -> None:
+        self._find = find
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, loaders: "Loaders", owner: type) -> DataLoader[KeyT, FoundT | None]:
+        loader = DataLoader(partial(self._load, loaders), max_batch_size=MOST_AT_ONCE)
+        loaders.__dict__[self._name] = loader  # found there from now on
+        return loader
+
+    async def _load(self, loaders: "Loaders", keys: list[KeyT]) -> list[FoundT | None]:
+        async with loaders.transactions.read() as tx:
+            found = await self._found(tx, loaders, keys)
+        return [found.get(key) for key in keys]
+
+    async def _found(self, tx: Transaction, loaders: "Loaders", keys: list[KeyT]) -> dict[KeyT, FoundT]:
+        return await self._find(tx, keys)
+
+
+class OwnBatched(Batched[KeyT, FoundT]):
+    """The same for what belongs to the viewer: nothing when nobody is signed in."""
+
+    def __init__(self, find: FindOwn[KeyT, FoundT]) -> None:
+        self._find_own = find
+
+    async def _found(self, tx: Transaction, loaders: "Loaders", keys: list[KeyT]) -> dict[KeyT, FoundT]:
+        viewer_id = loaders.viewer_id()
+        return await self._find_own(tx, viewer_id, keys) if viewer_id else {}
+
+
+async def _bookmarked_items(tx: Transaction, viewer_id: UUID, ids: Iterable[UUID]) -> dict[UUID, bool]:
+    return dict.fromkeys(await items.bookmarked_among(tx, viewer_id, ids), True)
+
+
+async def _bookmarked_markets(tx: Transaction, viewer_id: UUID, ids: Iterable[UUID]) -> dict[UUID, bool]:
+    return dict.fromkeys(await markets.bookmarked_among(tx, viewer_id, ids), True)
+
 
 class Loaders:
-    """One operation's batches. A viewer of None has no bookmarks and no memberships.
+    """One operation's batches.
 
     Who asks is looked up when it matters: what never asks is the same for everybody.
     """
 
     def __init__(self, transactions: Transactions, viewer_id: Callable[[], UUID | None]) -> None:
-        self._transactions = transactions
-        self._viewer_id = viewer_id
-        self.user: DataLoader[UUID, UserView | None] = self._loader(users.users_by_id)
-        self.item: DataLoader[UUID, ItemView | None] = self._loader(items.items_by_id)
-        self.market: DataLoader[UUID, MarketView | None] = self._loader(markets.markets_by_id)
-        self.party: DataLoader[UUID, PartyView | None] = self._loader(parties.parties_by_id)
-        self.membership: DataLoader[UUID, MembershipView | None] = self._loader(memberships.memberships_by_id)
-        self.members: DataLoader[UUID, list[MembershipView] | None] = self._loader(memberships.members_of)
-        self.history: DataLoader[UUID, list[PartyEvent] | None] = self._loader(history.history_of)
-        self.chat: DataLoader[UUID, ChatView | None] = self._loader(chat.chats_by_party)
-        self.readers: DataLoader[UUID, dict[UUID, int] | None] = self._loader(chat.readers_of)
-        self.message: DataLoader[UUID, MessageView | None] = self._loader(chat.messages_by_id)
-        self.notification: DataLoader[UUID, NotificationView | None] = self._loader(self._notifications)
-        self.viewer_membership: DataLoader[UUID, MembershipView | None] = self._loader(self._memberships)
-        self.item_is_bookmarked: DataLoader[UUID, bool | None] = self._loader(self._bookmarked_items)
-        self.market_is_bookmarked: DataLoader[UUID, bool | None] = self._loader(self._bookmarked_markets)
+        self.transactions = transactions
+        self.viewer_id = viewer_id
 
-    def _loader(
-        self, find: Callable[[Transaction, Iterable[KeyT]], Awaitable[dict[KeyT, FoundT]]]
-    ) -> DataLoader[KeyT, FoundT | None]:
-        async def load(keys: list[KeyT]) -> list[FoundT | None]:
-            async with self._transactions.read() as tx:
-                found = await find(tx, keys)
-            return [found.get(key) for key in keys]
-
-        return DataLoader(load, max_batch_size=1_000)
-
-    async def _memberships(self, tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, MembershipView]:
-        viewer_id = self._viewer_id()
-        return await memberships.latest_memberships(tx, viewer_id, ids) if viewer_id else {}
-
-    async def _notifications(self, tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, NotificationView]:
-        viewer_id = self._viewer_id()
-        return await notifications.own_notifications(tx, viewer_id, ids) if viewer_id else {}
-
-    async def _bookmarked_items(self, tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, bool]:
-        viewer_id = self._viewer_id()
-        marked = await items.bookmarked_among(tx, viewer_id, ids) if viewer_id else set[UUID]()
-        return dict.fromkeys(marked, True)
-
-    async def _bookmarked_markets(self, tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, bool]:
-        viewer_id = self._viewer_id()
-        marked = await markets.bookmarked_among(tx, viewer_id, ids) if viewer_id else set[UUID]()
-        return dict.fromkeys(marked, True)
+    user = Batched(users.users_by_id)
+    item = Batched(items.items_by_id)
+    market = Batched(markets.markets_by_id)
+    party = Batched(parties.parties_by_id)
+    membership = Batched(memberships.memberships_by_id)
+    members = Batched(memberships.members_of)
+    history = Batched(history_of)
+    chat = Batched(chats_by_party)
+    readers = Batched(readers_of)
+    message = Batched(messages_by_id)
+    notification = OwnBatched(notifications.own_notifications)
+    viewer_membership = OwnBatched(memberships.latest_memberships)
+    item_is_bookmarked = OwnBatched(_bookmarked_items)
+    market_is_bookmarked = OwnBatched(_bookmarked_markets)

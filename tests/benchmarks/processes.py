@@ -9,6 +9,8 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
@@ -36,24 +38,25 @@ def server(
     Raises:
         DidNotStart
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ.get("PATH", os.defpath), **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        _wait_until_it_listens(process, port)
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
+    with TemporaryFile() as said:  # a pipe that nobody reads would stop whoever complains much
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ.get("PATH", os.defpath), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
         try:
-            process.communicate(timeout=STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            _wait_until_it_listens(process, port, said)
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def cpu_s(pid: int) -> float:
@@ -90,7 +93,7 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -100,5 +103,6 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
         else:
             return
     process.kill()
-    _, said = process.communicate()
-    raise DidNotStart(f"Nothing listens on port {port}:\n{said.decode(errors='replace')}")
+    process.wait()
+    said.seek(0)
+    raise DidNotStart(f"Nothing listens on port {port}:\n{said.read().decode(errors='replace')}")
