@@ -14,8 +14,8 @@ from subscriptions.tasks import end
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
 PAUSE_S = 0.2
-EXPECTED_ENDS = (-signal.SIGKILL, 0, 143)
-"""Killed, or stopped by SIGTERM."""
+EXPECTED_ENDS = (-signal.SIGKILL, 0, 1, 143)
+"""Killed, could not start while the database did not answer, stopped by SIGTERM."""
 
 
 class DidNotStart(Exception):

@@ -21,7 +21,7 @@ from tests.chaos.world import SECRET, World
 from tests.subscriptions.redis_server import RedisServer, redis_server
 
 READY_WITHIN_S = 60.0
-QUIET_WITHIN_S = 20.0
+QUIET_WITHIN_S = 90.0
 LAST_WORDS_WITHIN_S = 30.0
 REPORT_WITHIN_S = 60.0
 DRAIN_S = 2.0

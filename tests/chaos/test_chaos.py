@@ -8,7 +8,7 @@ from rich.console import Console
 from tests.chaos.report import show, summary
 from tests.chaos.run import Scale, run
 
-SCALE = Scale(seed=1, seconds=45, clients=240, chats=12)
+SCALE = Scale(seed=1, seconds=45, clients=200, chats=12)
 
 
 def _ignore(progress: str) -> None:
