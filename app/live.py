@@ -1,15 +1,18 @@
 """Live events of one process: made with the other parts, running while something serves or works."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from app.cache import RedisClient
 from app.relay import Relay
 from resolvers.haversine import distance_m
 from resolvers.live import LiveReads
+from resolvers.penalty_counts import PenaltyCounts
+from resolvers.penalty_views import ends_of
 from resolvers.sessions import living_sessions
 from resolvers.transaction import Transactions
 from schema.live import Live
@@ -35,7 +38,7 @@ class LiveEvents:
         async with AsyncExitStack() as stack:
             for part in (live.hub, live.messages, live.notifications, live.parties):
                 await stack.enter_async_context(part)
-            for part in (live.presence, live.regions, live.session_ends):
+            for part in (live.presence, live.regions, live.session_ends, live.penalty_counts):
                 await stack.enter_async_context(part)
             relaying = asyncio.create_task(self.relay.run(live.hub), name="relay")
             try:
@@ -52,6 +55,10 @@ def make_live_events(hub: Hub, relay: Relay, transactions: Transactions, redis: 
         async with transactions.read() as tx:
             return await living_sessions(tx, session_ids)
 
+    async def ends(user_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[datetime]]:
+        async with transactions.read() as tx:
+            return await ends_of(tx, user_ids)
+
     live = Live(
         hub=hub,
         messages=BatchReader(reads.messages),
@@ -60,5 +67,6 @@ def make_live_events(hub: Hub, relay: Relay, transactions: Transactions, redis: 
         presence=Presence(redis, hub, transactions.clock),
         regions=Regions(hub, distance_m),
         session_ends=SessionEnds(hub, living),
+        penalty_counts=PenaltyCounts(redis, ends, transactions),
     )
     return LiveEvents(live, relay)

@@ -1,6 +1,6 @@
 """`/metrics`: how the process is doing, in the text format of Prometheus."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,7 +14,7 @@ from app.live import LiveEvents
 
 
 class _LiveCollector(Collector):
-    """Reads the counts that the hub and the relay keep anyway, when somebody asks."""
+    """Reads the counts that the parts of the process keep anyway, when somebody asks."""
 
     def __init__(self, events: LiveEvents, connections: Callable[[], int]) -> None:
         self._events = events
@@ -37,10 +37,17 @@ class _LiveCollector(Collector):
         yield CounterMetricFamily(
             "gonggu_outbox_relayed", "Events published by the relay, late.", value=float(relay.relayed)
         )
-        counts = CounterMetricFamily("gonggu_live_events", "What has happened in the hub.", labels=["what"])
-        for name, count in sorted(hub.counts.items()):
-            counts.add_metric([name], float(count))
-        yield counts
+        yield _counter("gonggu_live_events", "What has happened in the hub.", hub.counts)
+        penalties = self._events.live.penalty_counts.counts
+        yield _counter("gonggu_penalty_counts", "How penalty counts were read and kept.", penalties)
+
+
+def _counter(name: str, text: str, counts: Mapping[str, int]) -> Metric:
+    """One number for each thing that has happened."""
+    metric = CounterMetricFamily(name, text, labels=["what"])
+    for what, count in sorted(counts.items()):
+        metric.add_metric([what], float(count))
+    return metric
 
 
 def metrics_route(events: LiveEvents, connections: Callable[[], int]) -> Route:

@@ -1,6 +1,17 @@
 """Rows, the rules that one row can check alone, and the errors of the domain."""
 
-from models import chat, items, markets, memberships, notifications, outbox, parties, party_events, users
+from models import (
+    chat,
+    items,
+    markets,
+    memberships,
+    notifications,
+    outbox,
+    parties,
+    party_events,
+    penalties,
+    users,
+)
 
 __all__ = [
     "chat",
@@ -11,5 +22,6 @@ __all__ = [
     "outbox",
     "parties",
     "party_events",
+    "penalties",
     "users",
 ]

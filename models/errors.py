@@ -7,6 +7,7 @@ program does wrong (no token, malformed input) is not here: `schema.errors` has 
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
@@ -19,7 +20,9 @@ KOREAN = {
     "market": "마켓",
     "membership": "참가 신청",
     "notification": "알림",
+    "objection": "이의 제기",
     "party": "파티",
+    "penalty": "페널티",
     "session": "로그인 기록",
     "user": "이웃",
 }
@@ -252,3 +255,133 @@ class NobodyToTalkTo(DomainError):
 
     en: ClassVar[str] = "Nobody else has a place in this party yet. Open the chat once somebody has."
     ko: ClassVar[str] = "아직 함께할 파티원이 없어요. 파티원이 생기면 채팅을 열 수 있어요."
+
+
+@dataclass(eq=False)
+class PartyNotDone(DomainError):
+    """The leader has not completed the party, or it was canceled."""
+
+    status: str
+    en: ClassVar[str] = "This is possible once the party is done."
+    ko: ClassVar[str] = "파티가 완료된 뒤에 할 수 있어요."
+
+
+@dataclass(eq=False)
+class AttendanceFixed(DomainError):
+    """Who came can't be corrected any more."""
+
+    since: datetime
+    en: ClassVar[str] = "The attendance is fixed: it could be corrected for a day."
+    ko: ClassVar[str] = "출석은 하루 동안만 고칠 수 있어요. 이제 바꿀 수 없어요."
+
+
+class NotPenalizableReason(StrEnum):
+    """Why somebody can't get a penalty."""
+
+    NOT_DONE = "NOT_DONE"
+    LEADER = "LEADER"
+    NOT_A_MEMBER = "NOT_A_MEMBER"
+    ATTENDED = "ATTENDED"
+    TOO_LATE = "TOO_LATE"
+
+
+_NOT_PENALIZABLE = {
+    NotPenalizableReason.NOT_DONE: (
+        "Penalties are given once the party is done.",
+        "파티가 완료된 뒤에 페널티를 줄 수 있어요.",
+    ),
+    NotPenalizableReason.LEADER: (
+        "The leader can't get a penalty in the own party.",
+        "파티장은 자기 파티에서 페널티를 받을 수 없어요.",
+    ),
+    NotPenalizableReason.NOT_A_MEMBER: (
+        "This person had no place in the party.",
+        "파티에 참가한 이웃이 아니에요.",
+    ),
+    NotPenalizableReason.ATTENDED: (
+        "A penalty is for a member who did not come.",
+        "노쇼로 기록된 파티원에게만 페널티를 줄 수 있어요.",
+    ),
+    NotPenalizableReason.TOO_LATE: (
+        "A penalty can be given within 14 days after the party was done.",
+        "파티가 완료되고 14일이 지나 페널티를 줄 수 없어요.",
+    ),
+}
+
+
+@dataclass(eq=False)
+class NotPenalizable(DomainError):
+    """The person can't get a penalty from this party."""
+
+    reason: NotPenalizableReason
+    en: ClassVar[str] = "{sentences[0]}"
+    ko: ClassVar[str] = "{sentences[1]}"
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """The reason in English and in Korean."""
+        return _NOT_PENALIZABLE[self.reason]
+
+
+@dataclass(eq=False)
+class AlreadyPenalized(DomainError):
+    """The person has had the one penalty that a party can give them. A revoked one was it, too."""
+
+    penalty_id: UUID
+    en: ClassVar[str] = "This member has a penalty from this party already."
+    ko: ClassVar[str] = "이 파티에서 이미 페널티를 받은 파티원이에요."
+
+
+@dataclass(eq=False)
+class AlreadyRevoked(DomainError):
+    """The penalty counts no more."""
+
+    penalty_id: UUID
+    en: ClassVar[str] = "This penalty has been revoked already."
+    ko: ClassVar[str] = "이미 취소된 페널티예요."
+
+
+@dataclass(eq=False)
+class AlreadyObjected(DomainError):
+    """The person has said why the penalty is wrong; one can once."""
+
+    objection_id: UUID
+    en: ClassVar[str] = "You have objected to this penalty already."
+    ko: ClassVar[str] = "이미 이의를 제기한 페널티예요."
+
+
+@dataclass(eq=False)
+class ObjectionTooLate(DomainError):
+    """The time for objecting to the penalty has passed."""
+
+    until: datetime
+    en: ClassVar[str] = "One can object within 14 days after the penalty was given."
+    ko: ClassVar[str] = "페널티를 받고 14일이 지나 이의를 제기할 수 없어요."
+
+
+@dataclass(eq=False)
+class ObjectionDecided(DomainError):
+    """The objection has its answer, which stands."""
+
+    objection_id: UUID
+    en: ClassVar[str] = "This objection has been decided already."
+    ko: ClassVar[str] = "이미 처리된 이의 제기예요."
+
+
+@dataclass(eq=False)
+class Involved(DomainError):
+    """The administrator gave the penalty, or got it: somebody else has to decide."""
+
+    en: ClassVar[str] = "You gave or got this penalty. Another administrator has to decide."
+    ko: ClassVar[str] = "당사자는 처리할 수 없어요. 다른 운영자가 처리해야 해요."
+
+
+@dataclass(eq=False)
+class TooManyPenalties(DomainError):
+    """So many penalties of the person count that they can neither join a party nor open one."""
+
+    penalty_count: int
+    #: When fewer than three count, if none is added or revoked.
+    until: datetime
+    en: ClassVar[str] = "You have {penalty_count} penalties. Wait until fewer than three count."
+    ko: ClassVar[str] = "페널티가 {penalty_count}개 있어 지금은 참가하거나 파티를 열 수 없어요."

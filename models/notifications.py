@@ -1,7 +1,7 @@
 """Notifications: what a person is told, numbered for that person."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
@@ -31,6 +31,7 @@ class NotificationKind(StrEnum):
     MEMBER_REMOVED = "MEMBER_REMOVED"
     PENALTY_RECEIVED = "PENALTY_RECEIVED"
     PENALTY_REVOKED = "PENALTY_REVOKED"
+    PENALTY_UPHELD = "PENALTY_UPHELD"
     DELIVERY_MATCHED = "DELIVERY_MATCHED"
     DELIVERY_UNMATCHED = "DELIVERY_UNMATCHED"
     DELIVERY_PICKED_UP = "DELIVERY_PICKED_UP"
@@ -90,6 +91,19 @@ _SENTENCES: dict[NotificationKind, tuple[str, str]] = {
         "파티장이 {item} 파티에서 회원님을 내보냈어요.",
         "The leader has removed you from the party for {item}.",
     ),
+    NotificationKind.PENALTY_RECEIVED: (
+        "{actor} 님이 {given_at} {item} 파티 노쇼로 페널티를 줬어요. 이유: {reason} · {until}까지 유지돼요.",
+        "{actor} gave you a penalty on {given_at} for not coming to the party for {item}: {reason}"
+        " · It counts until {until}.",
+    ),
+    NotificationKind.PENALTY_REVOKED: (
+        "{item} 파티에서 받은 페널티가 취소됐어요. 이유: {reason}",
+        "Your penalty from the party for {item} was revoked: {reason}",
+    ),
+    NotificationKind.PENALTY_UPHELD: (
+        "이의를 검토했지만 {item} 파티에서 받은 페널티는 {until}까지 유지돼요. 이유: {reason}",
+        "Your objection was considered. The penalty from the party for {item} counts until {until}: {reason}",
+    ),
 }
 """Korean and English; a kind that nobody is told of yet has none."""
 
@@ -97,7 +111,18 @@ _SENTENCES: dict[NotificationKind, tuple[str, str]] = {
 def sentence(kind: NotificationKind, detail: Mapping[str, Any], actor: str | None, language: Language) -> str:
     """What a notification says to a person."""
     korean, english = _SENTENCES[kind]
-    return (korean if language == "ko" else english).format_map({"actor": actor, **detail})
+    words = {name: _day(value, language) if name in _DAYS else value for name, value in detail.items()}
+    return (korean if language == "ko" else english).format_map({"actor": actor, **words})
+
+
+_DAYS = frozenset({"given_at", "until"})
+"""Moments among the details."""
+_SEOUL = timezone(timedelta(hours=9))
+
+
+def _day(moment: str, language: Language) -> str:
+    day = datetime.fromisoformat(moment).astimezone(_SEOUL)
+    return f"{day.year}년 {day.month}월 {day.day}일" if language == "ko" else f"{day.day} {day:%B %Y}"
 
 
 BY_SMS = frozenset({NotificationKind.PURCHASE_CONFIRM_REMINDER})
@@ -110,6 +135,7 @@ class SubjectKind(StrEnum):
     PARTY = "PARTY"
     CHAT = "CHAT"
     MEMBERSHIP = "MEMBERSHIP"
+    PENALTY = "PENALTY"
 
 
 class Mailbox(Row, table=True):
@@ -147,7 +173,7 @@ class Notification(Row, table=True):
     subject_id: UUID
     #: Who did it; None where nobody did.
     actor_id: UUID | None = Field(default=None, foreign_key="users.id")
-    #: What the sentence needs as it was then: the names of item and market.
+    #: What the sentence needs as it was then: the names of item and market, reasons, and moments as text.
     detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     created_at: datetime = Field(sa_type=INSTANT)
     read_at: datetime | None = Field(default=None, sa_type=INSTANT)

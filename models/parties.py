@@ -11,11 +11,13 @@ from sqlmodel import Field
 
 from models.base import DERIVED, INSTANT, Cube, Row, code, is_instant, new_id, one_of
 from models.errors import (
+    AttendanceFixed,
     InvalidInput,
     NotEnoughUnits,
     NotPartyLeader,
     PartyClosed,
     PartyFull,
+    PartyNotDone,
     TooEarly,
     TooLate,
 )
@@ -27,6 +29,8 @@ LONGEST = timedelta(hours=24)
 FARTHEST_AHEAD = timedelta(days=60)
 COMPLETE_WITHIN = timedelta(hours=24)
 """After its end; then a party that nobody completed is canceled."""
+CORRECT_WITHIN = timedelta(hours=24)
+"""After it was done; then it is fixed who came."""
 HIGHEST_PRICE = 1_000_000_000
 """In won."""
 TIMES = frozenset({"starts_at", "ends_at", "join_by"})
@@ -110,6 +114,7 @@ class Party(Row, table=True):
         CheckConstraint("estimated_price BETWEEN 0 AND 1000000000", name="estimated_price_range"),
         CheckConstraint("actual_price BETWEEN 0 AND 1000000000", name="actual_price_range"),
         CheckConstraint("(status = 'DONE') = (actual_price IS NOT NULL)", name="done_has_price"),
+        CheckConstraint("done_at IS NULL OR status = 'DONE'", name="done_has_time"),
         one_of("cancel_reason", CancelReason),
         CheckConstraint("(status = 'CANCELED') = (cancel_reason IS NOT NULL)", name="canceled_has_reason"),
     )
@@ -135,6 +140,7 @@ class Party(Row, table=True):
     note: str | None = Field(default=None, max_length=500)
     approval: Approval = Field(default=Approval.MANUAL, sa_type=code(Approval))
     created_at: datetime = Field(sa_type=INSTANT)
+    done_at: datetime | None = Field(default=None, sa_type=INSTANT)
     #: Raised by every transaction that changes something about the party: listeners resume by it.
     version: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
 
@@ -302,6 +308,18 @@ class Party(Row, table=True):
         check_range("actualPrice", price, 0, HIGHEST_PRICE)
         self.status = PartyStatus.DONE
         self.actual_price = price
+        self.done_at = now
+
+    def check_correctable(self, now: datetime) -> None:
+        """See that who came can still be corrected.
+
+        Raises:
+            PartyNotDone, AttendanceFixed
+        """
+        if self.done_at is None:
+            raise PartyNotDone(self.status)
+        if now >= (fixed_at := self.done_at + CORRECT_WITHIN):
+            raise AttendanceFixed(fixed_at)
 
     def leave(self, membership: Membership, now: datetime) -> None:
         """Let a member give the place back. The caller holds the row lock on this party.

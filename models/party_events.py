@@ -25,6 +25,9 @@ class PartyEventKind(StrEnum):
     CHANGED = "CHANGED"
     CANCELED = "CANCELED"
     DONE = "DONE"
+    ATTENDANCE_CORRECTED = "ATTENDANCE_CORRECTED"
+    PENALIZED = "PENALIZED"
+    PENALTY_REVOKED = "PENALTY_REVOKED"
 
 
 class PartyEvent(Row, table=True):

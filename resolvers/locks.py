@@ -1,7 +1,8 @@
 """Locks on rows, taken in one order everywhere.
 
-A party; its memberships; its chat; its members' places in the chat; then, once for a whole transaction and in
-the order of ids, whoever is told, and their mailboxes. Whoever takes them in another order makes a deadlock.
+A party; its memberships; its penalties; its chat; its members' places in the chat; then, once for a whole
+transaction and in the order of ids, whoever is told, and their mailboxes. Whoever takes them in another
+order makes a deadlock.
 """
 
 from uuid import UUID

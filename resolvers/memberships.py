@@ -22,6 +22,7 @@ from resolvers.party_events import (
     PartyFilled,
     RequestWithdrawn,
 )
+from resolvers.penalty_views import check_few_penalties
 from resolvers.transaction import Transaction
 from resolvers.users import check_living
 from resolvers.views import MembershipView, membership_of, select_memberships
@@ -34,7 +35,8 @@ async def join_party(tx: Transaction, viewer_id: UUID, party_id: UUID, quantity:
     """Ask for a place in a party; where approval is AUTO, take it.
 
     Raises:
-        NotFound, AlreadyJoined, AlreadyDecided, PartyClosed, PartyFull, NotEnoughUnits, InvalidInput
+        NotFound, AlreadyJoined, AlreadyDecided, TooManyPenalties, PartyClosed, PartyFull, NotEnoughUnits,
+        InvalidInput
     """
     party = await lock_party(tx, party_id)
     await check_living(tx, viewer_id)
@@ -43,6 +45,7 @@ async def join_party(tx: Transaction, viewer_id: UUID, party_id: UUID, quantity:
             raise AlreadyJoined(earlier.id)
         if earlier.status in (MembershipStatus.REJECTED, MembershipStatus.REMOVED):
             raise AlreadyDecided(earlier.id, earlier.status)
+    await check_few_penalties(tx, viewer_id)
     membership = party.join(viewer_id, quantity, tx.now)
     tx.session.add(membership)
     if membership.status is MembershipStatus.ACCEPTED:

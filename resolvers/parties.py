@@ -24,6 +24,7 @@ from resolvers.locks import lock_party
 from resolvers.pages import Page, PageOf, paged
 from resolvers.party_events import PartyCanceled, PartyChanged, PartyCompleted, PartyCreated, PartyFilled
 from resolvers.party_news import PartyNews
+from resolvers.penalty_views import check_few_penalties
 from resolvers.transaction import Transaction
 from resolvers.users import check_living
 from resolvers.views import PartyView, party_of, select_parties
@@ -77,7 +78,7 @@ async def create_party(tx: Transaction, viewer_id: UUID, draft: PartyDraft) -> P
     """Open a party with the viewer as its leader and first member; people join until it starts, or `join_by`.
 
     Raises:
-        NotFound, InvalidInput
+        NotFound, TooManyPenalties, InvalidInput
     """
     party = Party(
         leader_id=viewer_id,
@@ -97,6 +98,7 @@ async def create_party(tx: Transaction, viewer_id: UUID, draft: PartyDraft) -> P
     )
     party.check(tx.now)
     await check_living(tx, viewer_id)
+    await check_few_penalties(tx, viewer_id)
     leader = party.open_with(viewer_id, draft.quantity, tx.now)
     await _check_item(tx, draft.item_id)
     position = await _position(tx, draft.market_id)

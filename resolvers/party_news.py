@@ -24,6 +24,7 @@ from resolvers.party_events import (
     PartyCreated,
     RequestWithdrawn,
 )
+from resolvers.penalty_events import AttendanceCorrected, MemberPenalized, PenaltyRevoked
 from resolvers.sql import run
 from resolvers.transaction import Transaction
 from subscriptions import channels
@@ -110,6 +111,9 @@ _NEWS: tuple[type[Event], ...] = (
     MemberRejected,
     MemberLeft,
     MemberRemoved,
+    AttendanceCorrected,
+    MemberPenalized,
+    PenaltyRevoked,
 )
 for _event in _NEWS:
     accompanies(_event)(_note)

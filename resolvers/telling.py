@@ -4,8 +4,9 @@ Nobody is told of what they did themselves. What is told is written in the trans
 neighbours of a new party, who may be thousands, are told by a job (`resolvers.neighbours`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from models.memberships import Membership, MembershipStatus
 from models.notifications import NotificationKind as Kind
 from models.notifications import SubjectKind
 from models.parties import Party
+from models.penalties import Penalty
 from resolvers.chat_events import ChatOpened
 from resolvers.events import accompanies
 from resolvers.notices import Notice, Notices
@@ -31,6 +33,7 @@ from resolvers.party_events import (
     PartyCompleted,
     PartyFilled,
 )
+from resolvers.penalty_events import MemberPenalized, PenaltyRevoked, PenaltyUpheld
 from resolvers.transaction import Transaction
 
 
@@ -126,6 +129,40 @@ async def tell_removed(tx: Transaction, event: MemberRemoved) -> None:
     _tell(tx, Kind.MEMBER_REMOVED, circle, [event.user_id], event.actor_id, subject)
 
 
+@accompanies(MemberPenalized)
+async def tell_penalized(tx: Transaction, event: MemberPenalized) -> None:
+    """Whoever got the penalty: who gave it, when, why, and until when it counts."""
+    circle = await _circle(tx, event.party_id)
+    penalty = await tx.session.get_one(Penalty, event.penalty_id)
+    subject = (SubjectKind.PENALTY, event.penalty_id)
+    detail = {
+        "reason": penalty.reason,
+        "given_at": penalty.given_at.isoformat(),
+        "until": penalty.expires_at.isoformat(),
+    }
+    _tell(tx, Kind.PENALTY_RECEIVED, circle, [event.user_id], event.actor_id, subject, detail)
+
+
+@accompanies(PenaltyRevoked)
+async def tell_revoked(tx: Transaction, event: PenaltyRevoked) -> None:
+    """Whoever had the penalty."""
+    circle = await _circle(tx, event.party_id)
+    penalty = await tx.session.get_one(Penalty, event.penalty_id)
+    subject = (SubjectKind.PENALTY, event.penalty_id)
+    detail = {"reason": penalty.revoke_reason or ""}
+    _tell(tx, Kind.PENALTY_REVOKED, circle, [event.user_id], event.actor_id, subject, detail)
+
+
+@accompanies(PenaltyUpheld)
+async def tell_upheld(tx: Transaction, event: PenaltyUpheld) -> None:
+    """Whoever objected to the penalty."""
+    circle = await _circle(tx, event.party_id)
+    penalty = await tx.session.get_one(Penalty, event.penalty_id)
+    subject = (SubjectKind.PENALTY, event.penalty_id)
+    detail = {"reason": event.reason, "until": penalty.expires_at.isoformat()}
+    _tell(tx, Kind.PENALTY_UPHELD, circle, [event.user_id], event.actor_id, subject, detail)
+
+
 async def tell_message(tx: Transaction, party_id: UUID, receivers: Sequence[UUID], sender_id: UUID) -> None:
     """Those who are not in the chat and have not been told since they read it."""
     if receivers:
@@ -141,10 +178,11 @@ def _tell(
     receivers: Sequence[UUID],
     actor_id: UUID | None,
     subject: tuple[SubjectKind, UUID] | None = None,
+    detail: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     subject_kind, subject_id = subject or (SubjectKind.PARTY, circle.party_id)
-    detail = {"item": circle.item, "market": circle.market}
-    notice = Notice(kind, circle.party_id, subject_kind, subject_id, actor_id, detail)
+    words = {"item": circle.item, "market": circle.market, **detail}
+    notice = Notice(kind, circle.party_id, subject_kind, subject_id, actor_id, words)
     tx.collected(Notices).tell(receivers, notice)
 
 

@@ -1,6 +1,8 @@
 """One field of the API, one transaction."""
 
-from collections.abc import AsyncGenerator, Callable, Generator
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +19,11 @@ from resolvers import events, outbox
 from resolvers.job_rows import Claim
 from resolvers.jobs import Jobs
 from subscriptions.envelope import Envelope
+
+log = logging.getLogger("gonggu.transactions")
+
+AFTERWARDS_WITHIN_S = 1.0
+"""For each deed after a commit."""
 
 Clock = Callable[[], datetime]
 """Tells the time, with its offset. The only clock that anything of ours looks at."""
@@ -43,6 +50,8 @@ class Collected(Protocol):
 
 CollectedT = TypeVar("CollectedT", bound=Collected)
 
+Deed = Callable[[], Awaitable[None]]
+
 
 @dataclass
 class Transaction:
@@ -54,6 +63,10 @@ class Transaction:
     claim: Claim | None = None
     #: To be published once it has committed.
     rings: list[Envelope] = field(default_factory=list[Envelope])
+    #: To be done when everything is written, right before the commit. What fails undoes the transaction.
+    beforehand: list[Deed] = field(default_factory=list[Deed])
+    #: To be done once it has committed. What fails, or takes too long, is logged and changes nothing.
+    afterwards: list[Deed] = field(default_factory=list[Deed])
     _collected: dict[type[Any], Collected] = field(default_factory=dict[type[Any], Collected], init=False)
     _stored: int = field(default=0, init=False)
 
@@ -131,9 +144,21 @@ class Transactions:
 
     async def _commit(self, tx: Transaction) -> None:
         await tx.finish()
+        for deed in tx.beforehand:
+            await deed()
         await tx.session.commit()
         for envelope in tx.rings:
             self.publish(envelope)
+        for deed in tx.afterwards:
+            await _attempt(deed)
+
+
+async def _attempt(deed: Deed) -> None:
+    try:
+        async with asyncio.timeout(AFTERWARDS_WITHIN_S):
+            await deed()
+    except Exception:
+        log.exception("What was to be done after a commit has failed")
 
 
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)

@@ -91,6 +91,7 @@ class PartyView:
     note: str | None
     approval: Approval
     created_at: datetime
+    done_at: datetime | None
     leader: UserView
     market: MarketView
     item: ItemView

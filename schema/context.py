@@ -52,7 +52,7 @@ class Context:
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
-        self.loaders = Loaders(self.transactions, self._viewer_id)
+        self.loaders = Loaders(self.transactions, self.live.penalty_counts, self._viewer_id)
 
     @property
     def signed_in(self) -> Viewer | None:

@@ -8,10 +8,12 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from models.chat import ChatMessageKind
+from models.errors import NotPenalizableReason
 from models.markets import MarketKind
 from models.memberships import Attendance, MemberRole, MembershipStatus
 from models.notifications import NotificationKind
 from models.parties import Approval, CancelReason, PartyStatus
+from models.penalties import Decision
 from models.users import Role
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -116,6 +118,7 @@ _describe(
         NotificationKind.MEMBER_REMOVED: "The viewer was removed from a party.",
         NotificationKind.PENALTY_RECEIVED: "The viewer has a penalty.",
         NotificationKind.PENALTY_REVOKED: "A penalty of the viewer counts no more.",
+        NotificationKind.PENALTY_UPHELD: "The viewer's objection was considered, and the penalty stays.",
         NotificationKind.DELIVERY_MATCHED: "A rider is coming.",
         NotificationKind.DELIVERY_UNMATCHED: "No rider was found.",
         NotificationKind.DELIVERY_PICKED_UP: "The rider has the shares.",
@@ -126,14 +129,35 @@ _describe(
         NotificationKind.PURCHASE_CONFIRMED: "The purchase is confirmed.",
     },
 )
+_describe(
+    NotPenalizableReason,
+    "Why somebody can't get a penalty.",
+    {
+        NotPenalizableReason.NOT_DONE: "The party is not done.",
+        NotPenalizableReason.LEADER: "It is the leader.",
+        NotPenalizableReason.NOT_A_MEMBER: "The person had no place when the party was done.",
+        NotPenalizableReason.ATTENDED: "The attendance is not NO_SHOW.",
+        NotPenalizableReason.TOO_LATE: "The party was done 14 days ago or more.",
+    },
+)
+_describe(
+    Decision,
+    "What an objection leads to.",
+    {
+        Decision.UPHELD: "The penalty stays, with all its days.",
+        Decision.REVOKED: "The penalty counts no more.",
+    },
+)
 __all__ = [
     "Approval",
     "Attendance",
     "CancelReason",
     "ChatMessageKind",
+    "Decision",
     "MarketKind",
     "MemberRole",
     "MembershipStatus",
+    "NotPenalizableReason",
     "NotificationKind",
     "PartyStatus",
     "Role",

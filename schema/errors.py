@@ -16,7 +16,7 @@ from strawberry.types.field import StrawberryField
 from models import errors
 from schema import ids
 from schema.context import Info
-from schema.enums import PartyStatus
+from schema.enums import NotPenalizableReason, PartyStatus
 
 RefusalT = TypeVar("RefusalT", bound="type[Error]")
 
@@ -46,6 +46,16 @@ class ErrorCode(Enum):
     CHAT_CLOSED = strawberry.enum_value("CHAT_CLOSED", description="The chat is not open.")
     CHAT_ALREADY_OPEN = strawberry.enum_value("CHAT_ALREADY_OPEN", description="The chat is open.")
     NOBODY_TO_TALK_TO = strawberry.enum_value("NOBODY_TO_TALK_TO", description="A chat takes two.")
+    PARTY_NOT_DONE = strawberry.enum_value("PARTY_NOT_DONE", description="The party is not done.")
+    ATTENDANCE_FIXED = strawberry.enum_value("ATTENDANCE_FIXED", description="Who came stands.")
+    NOT_PENALIZABLE = strawberry.enum_value("NOT_PENALIZABLE", description="The reason tells why not.")
+    ALREADY_PENALIZED = strawberry.enum_value("ALREADY_PENALIZED", description="There is a penalty.")
+    ALREADY_REVOKED = strawberry.enum_value("ALREADY_REVOKED", description="The penalty counts no more.")
+    ALREADY_OBJECTED = strawberry.enum_value("ALREADY_OBJECTED", description="There is an objection.")
+    OBJECTION_TOO_LATE = strawberry.enum_value("OBJECTION_TOO_LATE", description="14 days have passed.")
+    OBJECTION_DECIDED = strawberry.enum_value("OBJECTION_DECIDED", description="It has its answer.")
+    INVOLVED = strawberry.enum_value("INVOLVED", description="Somebody else has to decide.")
+    TOO_MANY_PENALTIES = strawberry.enum_value("TOO_MANY_PENALTIES", description="Three or more count.")
 
 
 @strawberry.interface(description="A refusal: something that the rules do not allow, with the data to go on.")
@@ -237,3 +247,52 @@ class ChatAlreadyOpen(Error):
 @strawberry.type(description="The leader is the only member yet: a chat takes two.")
 class NobodyToTalkTo(Error):
     """See models.errors."""
+
+
+@refusal(errors.PartyNotDone)
+@strawberry.type(description="The leader has not completed the party, or it was canceled.")
+class PartyNotDone(Error):
+    """See models.errors."""
+
+    status: PartyStatus = strawberry.field(description="Where the party is in its life.")
+
+
+@refusal(errors.AttendanceFixed)
+@strawberry.type(description="Who came can't be corrected any more.")
+class AttendanceFixed(Error):
+    """See models.errors."""
+
+    since: datetime = strawberry.field(description="A day after the party was done.")
+
+
+@refusal(errors.NotPenalizable)
+@strawberry.type(description="The person can't get a penalty from this party.")
+class NotPenalizable(Error):
+    """See models.errors."""
+
+    reason: NotPenalizableReason = strawberry.field(description="Why not.")
+
+
+@refusal(errors.ObjectionTooLate)
+@strawberry.type(description="The time for objecting to the penalty has passed.")
+class ObjectionTooLate(Error):
+    """See models.errors."""
+
+    until: datetime = strawberry.field(description="Until when: 14 days after it was given.")
+
+
+@refusal(errors.Involved)
+@strawberry.type(description="The viewer gave the penalty, or got it: another administrator has to decide.")
+class Involved(Error):
+    """See models.errors."""
+
+
+@refusal(errors.TooManyPenalties)
+@strawberry.type(description="Three or more penalties of the viewer count: no party can be joined or opened.")
+class TooManyPenalties(Error):
+    """See models.errors."""
+
+    penalty_count: int = strawberry.field(description="How many count: 3 or more.")
+    until: datetime = strawberry.field(
+        description="When fewer than three count, if none is added or revoked."
+    )

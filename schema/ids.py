@@ -10,7 +10,17 @@ import strawberry
 from schema.faults import BadInput
 
 Kind = Literal[
-    "User", "Session", "Item", "Market", "Party", "Membership", "Chat", "ChatMessage", "Notification"
+    "User",
+    "Session",
+    "Item",
+    "Market",
+    "Party",
+    "Membership",
+    "Chat",
+    "ChatMessage",
+    "Notification",
+    "Penalty",
+    "Objection",
 ]
 _KINDS: dict[str, Kind] = {kind.lower(): kind for kind in get_args(Kind)}
 

@@ -1,10 +1,11 @@
-"""What subscriptions stand on: one of each for the process, however many streams are open."""
+"""What subscriptions and counts stand on: one of each for the process, however many people ask."""
 
 from dataclasses import dataclass
 
 from resolvers.chat_views import MessageView
 from resolvers.live import PartyVersion
 from resolvers.notification_views import NotificationView
+from resolvers.penalty_counts import PenaltyCounts
 from subscriptions.batches import BatchReader
 from subscriptions.hub import Hub
 from subscriptions.presence import Presence
@@ -14,7 +15,7 @@ from subscriptions.session_ends import SessionEnds
 
 @dataclass(frozen=True)
 class Live:
-    """Live events, and the reads that make them complete."""
+    """Live events, the reads that make them complete, and what they keep right."""
 
     hub: Hub
     messages: BatchReader[MessageView]
@@ -23,3 +24,4 @@ class Live:
     presence: Presence
     regions: Regions
     session_ends: SessionEnds
+    penalty_counts: PenaltyCounts

@@ -5,15 +5,16 @@ remembered from one to the next. A batch that nobody asks for is never made.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import Generic, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
-from resolvers import items, markets, memberships, notifications, parties, users
+from resolvers import items, markets, memberships, notifications, parties, penalties, users
 from resolvers.chat import chats_by_party, messages_by_id, readers_of
 from resolvers.history import history_of
+from resolvers.penalty_counts import PenaltyCounts
 from resolvers.transaction import Transaction, Transactions
 
 KeyT = TypeVar("KeyT")
@@ -74,9 +75,21 @@ class Loaders:
     Who asks is looked up when it matters: what never asks is the same for everybody.
     """
 
-    def __init__(self, transactions: Transactions, viewer_id: Callable[[], UUID | None]) -> None:
+    def __init__(
+        self, transactions: Transactions, counts: PenaltyCounts, viewer_id: Callable[[], UUID | None]
+    ) -> None:
         self.transactions = transactions
         self.viewer_id = viewer_id
+        self._counts = counts
+
+    @cached_property
+    def penalty_count(self) -> DataLoader[UUID, int]:
+        """How many penalties people have that count: from Redis, mostly."""
+        return DataLoader(self._penalty_counts, max_batch_size=MOST_AT_ONCE)
+
+    async def _penalty_counts(self, user_ids: list[UUID]) -> list[int]:
+        found = await self._counts.of(user_ids)
+        return [found[user_id] for user_id in user_ids]
 
     user = Batched(users.users_by_id)
     item = Batched(items.items_by_id)
@@ -89,6 +102,10 @@ class Loaders:
     readers = Batched(readers_of)
     message = Batched(messages_by_id)
     notification = OwnBatched(notifications.own_notifications)
+    penalty = Batched(penalties.penalties_by_id)
+    penalties_of_party = Batched(penalties.penalties_of_parties)
+    objection = Batched(penalties.objections_by_id)
+    objection_to = Batched(penalties.objections_by_penalty)
     viewer_membership = OwnBatched(memberships.latest_memberships)
     item_is_bookmarked = OwnBatched(_bookmarked_items)
     market_is_bookmarked = OwnBatched(_bookmarked_markets)

@@ -11,6 +11,7 @@ from schema.memberships import Membership, may_see
 from schema.nodes import Node
 from schema.notifications import Notification
 from schema.parties import Party
+from schema.penalties import Objection, Penalty, objection_seen, penalty_seen
 from schema.users import User
 
 Find = Callable[[Info, UUID], Awaitable[Node | None]]
@@ -68,6 +69,18 @@ async def find_notification(info: Info, key: UUID) -> Node | None:
     return Notification.of(view) if view else None
 
 
+async def find_penalty(info: Info, key: UUID) -> Node | None:
+    """Between who got it, who gave it, and the administrators."""
+    view = await penalty_seen(info, key)
+    return Penalty.of(view) if view else None
+
+
+async def find_objection(info: Info, key: UUID) -> Node | None:
+    """Between who made it and the administrators."""
+    view = await objection_seen(info, await info.context.loaders.objection.load(key))
+    return Objection.of(view) if view else None
+
+
 FINDERS: dict[str, Find] = {
     "Chat": find_chat,
     "ChatMessage": find_message,
@@ -75,7 +88,9 @@ FINDERS: dict[str, Find] = {
     "Market": find_market,
     "Membership": find_membership,
     "Notification": find_notification,
+    "Objection": find_objection,
     "Party": find_party,
+    "Penalty": find_penalty,
     "User": find_user,
 }
 """By the kind that an id names."""

@@ -25,6 +25,7 @@ from schema.errors import (
     PartyClosed,
     PartyFull,
     TooLate,
+    TooManyPenalties,
     refusal,
 )
 from schema.nodes import Node
@@ -43,7 +44,9 @@ class Membership(Node):
     role: MemberRole = strawberry.field(description="What the person is in the party.")
     status: MembershipStatus = strawberry.field(description="What has become of the request.")
     quantity: int = strawberry.field(description="Units of the pack that this member takes.")
-    attendance: Attendance = strawberry.field(description="Whether the member came, as the leader recorded.")
+    attendance: Attendance = strawberry.field(
+        description="Whether the member came, as the leader recorded or corrected."
+    )
     created_at: datetime = strawberry.field(description="When the person asked.")
 
     @classmethod
@@ -183,6 +186,7 @@ JoinPartyResult = Annotated[
     | NotFound
     | AlreadyJoined
     | AlreadyDecided
+    | TooManyPenalties
     | PartyClosed
     | PartyFull
     | NotEnoughUnits

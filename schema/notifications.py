@@ -16,6 +16,7 @@ _KINDS: dict[SubjectKind, ids.Kind] = {
     SubjectKind.PARTY: "Party",
     SubjectKind.CHAT: "Chat",
     SubjectKind.MEMBERSHIP: "Membership",
+    SubjectKind.PENALTY: "Penalty",
 }
 
 
@@ -85,5 +86,7 @@ class NotificationPreference:
 
 
 def _path(view: NotificationView) -> str:
+    if view.subject_kind is SubjectKind.PENALTY:
+        return f"/penalties/{ids.encode('Penalty', view.subject_id)}"
     party = f"/parties/{ids.encode('Party', view.party_id)}"
     return f"{party}/chat" if view.subject_kind is SubjectKind.CHAT else party

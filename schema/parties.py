@@ -2,29 +2,29 @@
 
 from collections.abc import Hashable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, cast
-from uuid import UUID
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
-from strawberry import UNSET
 
-from models import errors
 from models.memberships import MembershipStatus as Status
+from models.users import Role
 from resolvers import parties as resolvers
 from resolvers.views import PartyView
 from schema import ids
 from schema.context import Info
 from schema.enums import Approval, CancelReason, MembershipStatus, PartyStatus
-from schema.errors import InvalidInput, NotFound, NotPartyLeader, PartyClosed, TooEarly
+from schema.errors import InvalidInput, NotFound, NotPartyLeader, PartyClosed, TooEarly, TooManyPenalties
 from schema.items import Item
 from schema.markets import Market
 from schema.memberships import Membership, may_see
 from schema.nodes import Node
 from schema.party_history import PartyEvent, is_between
+from schema.party_inputs import CancelPartyInput, CompletePartyInput, CreatePartyInput, UpdatePartyInput
 from schema.users import User
 
 if TYPE_CHECKING:
     from schema.chat import Chat
+    from schema.penalties import Penalty
 
 
 @strawberry.type(description="People who buy one pack at one market together.")
@@ -61,6 +61,10 @@ class Party(Node):
     note: str | None = strawberry.field(description="What the leader wants people to know.")
     approval: Approval = strawberry.field(description="Who lets people in.")
     created_at: datetime = strawberry.field(description="When the leader opened it.")
+    done_at: datetime | None = strawberry.field(
+        description="When the leader completed it. Who came can be corrected for 24 hours from then on, "
+        "penalties are given for 14 days. Null before."
+    )
 
     @classmethod
     def of(cls, view: PartyView, version: int | None = None) -> "Party":
@@ -88,6 +92,7 @@ class Party(Node):
             note=view.note,
             approval=view.approval,
             created_at=view.created_at,
+            done_at=view.done_at,
         )
 
     @property
@@ -146,133 +151,23 @@ class Party(Node):
         sees_all = viewer_id == self.view.leader.id
         return [PartyEvent.of(event) for event in events if sees_all or not is_between(event, viewer_id)]
 
-
-@strawberry.input(description="What a leader writes about a new party.")
-class CreatePartyInput:
-    """Input of createParty."""
-
-    market_id: strawberry.ID = strawberry.field(description="Where the pack is bought.")
-    item_id: strawberry.ID = strawberry.field(description="What the pack holds.")
-    item_count: int = strawberry.field(description="Units in the whole pack, 1 to 10,000.")
-    item_unit: str = strawberry.field(description="The unit's name, 1 to 20 characters: 개, 롤, kg.")
-    capacity: int = strawberry.field(description="Places with the leader's, 2 to 50.")
-    starts_at: datetime = strawberry.field(description="When people meet, within 60 days.")
-    ends_at: datetime = strawberry.field(description="When the meeting ends, at most 24 hours later.")
-    estimated_price: int | None = strawberry.field(
-        default=None, description="Price of the whole pack in won, as far as the leader knows."
+    @strawberry.field(
+        description="What the leader gave to members who did not come, the earliest first; one for each at "
+        "most. Empty for anyone but the leader and administrators."
     )
-    min_members: int = strawberry.field(default=2, description="2 to the capacity.")
-    join_by: datetime | None = strawberry.field(
-        default=None, description="Until when people can join; until it starts by default."
-    )
-    note: str | None = strawberry.field(
-        default=None, description="Up to 500 characters for everybody to see."
-    )
-    approval: Approval = strawberry.field(default=Approval.MANUAL, description="Who lets people in.")
-    quantity: int = strawberry.field(default=1, description="Units that the leader takes.")
+    async def penalties(self, info: Info) -> list[Annotated["Penalty", strawberry.lazy("schema.penalties")]]:
+        """One look-up for all the parties of the operation."""
+        from schema.penalties import Penalty  # which knows parties: a circle, closed when it is used
 
-    def draft(self) -> resolvers.PartyDraft:
-        """The same with keys for ids."""
-        return resolvers.PartyDraft(
-            market_id=ids.decode("Market", self.market_id),
-            item_id=ids.decode("Item", self.item_id),
-            item_count=self.item_count,
-            item_unit=self.item_unit,
-            capacity=self.capacity,
-            starts_at=self.starts_at,
-            ends_at=self.ends_at,
-            estimated_price=self.estimated_price,
-            min_members=self.min_members,
-            join_by=self.join_by,
-            note=self.note,
-            approval=self.approval,
-            quantity=self.quantity,
-        )
-
-
-@strawberry.input(description="What a leader writes anew about a party; what is left out stays.")
-class UpdatePartyInput:
-    """Input of updateParty. Null empties estimatedPrice and note, and leaves everything else as it is."""
-
-    party_id: strawberry.ID = strawberry.field(description="The party's id.")
-    market_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Where the pack is bought.")
-    item_id: strawberry.ID | None = strawberry.field(default=UNSET, description="What the pack holds.")
-    item_count: int | None = strawberry.field(
-        default=UNSET, description="Units in the whole pack; not fewer than are taken."
-    )
-    item_unit: str | None = strawberry.field(
-        default=UNSET, description="The unit's name, 20 characters at most."
-    )
-    estimated_price: int | None = strawberry.field(
-        default=UNSET, description="Price of the whole pack in won; null takes it away."
-    )
-    capacity: int | None = strawberry.field(
-        default=UNSET, description="Places with the leader's; not fewer than there are members."
-    )
-    min_members: int | None = strawberry.field(default=UNSET, description="2 to the capacity.")
-    starts_at: datetime | None = strawberry.field(default=UNSET, description="When people meet.")
-    ends_at: datetime | None = strawberry.field(default=UNSET, description="When the meeting ends.")
-    join_by: datetime | None = strawberry.field(default=UNSET, description="Until when people can join.")
-    note: str | None = strawberry.field(
-        default=UNSET, description="Up to 500 characters for everybody to see; null takes it away."
-    )
-    approval: Approval | None = strawberry.field(default=UNSET, description="Who lets people in.")
-    quantity: int | None = strawberry.field(default=UNSET, description="Units that the leader takes.")
-
-    def changes(self) -> resolvers.PartyChanges:
-        """What was given, with keys for ids."""
-        given = {name: value for name, value in vars(self).items() if value is not UNSET}
-        del given["party_id"]
-        emptied = {"estimated_price", "note"}
-        changes = {name: value for name, value in given.items() if value is not None or name in emptied}
-        if self.market_id:
-            changes["market_id"] = ids.decode("Market", self.market_id)
-        if self.item_id:
-            changes["item_id"] = ids.decode("Item", self.item_id)
-        return cast(resolvers.PartyChanges, changes)
-
-
-@strawberry.input(description="Which party to cancel.")
-class CancelPartyInput:
-    """Input of cancelParty."""
-
-    party_id: strawberry.ID = strawberry.field(description="The party's id.")
-
-
-@strawberry.input(description="Whether one member came.")
-class AttendanceInput:
-    """A line of the leader's list."""
-
-    user_id: strawberry.ID = strawberry.field(description="The member's user id.")
-    attended: bool = strawberry.field(description="False for a no-show, who owes the share all the same.")
-
-
-@strawberry.input(description="How a party went.")
-class CompletePartyInput:
-    """Input of completeParty."""
-
-    party_id: strawberry.ID = strawberry.field(description="The party's id.")
-    actual_price: int = strawberry.field(description="What the whole pack has cost, in won.")
-    attendance: list[AttendanceInput] = strawberry.field(
-        description="A line for each accepted member; the leader's own may be left out."
-    )
-
-    def came(self) -> dict[UUID, bool]:
-        """Who came, by key.
-
-        Raises:
-            InvalidInput: A person stands in two lines.
-        """
-        came = {ids.decode("User", line.user_id): line.attended for line in self.attendance}
-        if len(came) < len(self.attendance):
-            raise errors.InvalidInput(
-                "attendance", "Name each member once.", "파티원마다 한 번씩만 적어 주세요."
-            )
-        return came
+        viewer = info.context.signed_in
+        if viewer is None or (viewer.user_id != self.view.leader.id and viewer.role is not Role.ADMIN):
+            return []
+        found = await info.context.loaders.penalties_of_party.load(self.view.id) or []
+        return [Penalty.of(view) for view in found]
 
 
 CreatePartyResult = Annotated[
-    Party | NotFound | InvalidInput,
+    Party | NotFound | TooManyPenalties | InvalidInput,
     strawberry.union("CreatePartyResult", description="The new party, or why there is none."),
 ]
 UpdatePartyResult = Annotated[

@@ -20,7 +20,9 @@ class PartyEvent:
     """See models.party_events."""
 
     actor_key: strawberry.Private[UUID | None]
-    kind: str = strawberry.field(description="What: CREATED, JOIN_ACCEPTED, CHANGED, CANCELED, DONE …")
+    kind: str = strawberry.field(
+        description="What: CREATED, JOIN_ACCEPTED, CHANGED, CANCELED, DONE, PENALIZED …"
+    )
     at: datetime = strawberry.field(description="When.")
     detail: JSON | None = strawberry.field(description="What there is to say about it, by the kind.")
 

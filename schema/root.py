@@ -27,6 +27,8 @@ from schema.notification_verbs import NotificationMutation, NotificationSubscrip
 from schema.notifications import Notification
 from schema.parties import Party, PartyMutation, PartyQuery
 from schema.party_changes import PartySubscription
+from schema.penalties import Objection, Penalty
+from schema.penalty_verbs import PenaltyMutation, PenaltyQuery
 from schema.scalars import DateTime
 from schema.users import User, UserMutation
 from schema.viewer import ViewerMutation, ViewerQuery
@@ -50,7 +52,9 @@ class NodeQuery:
         return info.context.transactions.clock()
 
 
-Query: Any = merge_types("Query", (ViewerQuery, NodeQuery, NearbyQuery, PartyQuery, ItemQuery, MarketQuery))
+Query: Any = merge_types(
+    "Query", (ViewerQuery, NodeQuery, NearbyQuery, PartyQuery, ItemQuery, MarketQuery, PenaltyQuery)
+)
 Mutation: Any = merge_types(
     "Mutation",
     (
@@ -62,6 +66,7 @@ Mutation: Any = merge_types(
         MembershipMutation,
         ChatMutation,
         NotificationMutation,
+        PenaltyMutation,
     ),
 )
 Subscription: Any = merge_types(
@@ -87,7 +92,18 @@ def make_schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[Chat, ChatMessage, Item, Market, Membership, Notification, Party, User],
+        types=[
+            Chat,
+            ChatMessage,
+            Item,
+            Market,
+            Membership,
+            Notification,
+            Objection,
+            Party,
+            Penalty,
+            User,
+        ],
         exception_handlers=HANDLERS,
         extensions=extensions,
         execution_context_class=execution_context_class,

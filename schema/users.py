@@ -38,6 +38,11 @@ class User(Node):
             id=ids.encode("User", view.id), key=view.id, nickname=view.nickname, joined_at=view.created_at
         )
 
+    @strawberry.field(description="Penalties of the last 90 days that were not revoked.")
+    async def penalty_count(self, info: Info) -> int:
+        """One look-up for all the people of the operation."""
+        return await info.context.loaders.penalty_count.load(self.key)
+
 
 @strawberry.type(description="What a client needs to speak for a person.")
 class Tokens:

@@ -7,7 +7,7 @@ from uuid import UUID
 import strawberry
 
 from models import errors
-from resolvers import items, markets, notifications, parties, sessions, withdrawal
+from resolvers import items, markets, notifications, parties, penalties, sessions, withdrawal
 from resolvers import users as resolvers
 from resolvers.views import ViewerView
 from schema import ids
@@ -28,6 +28,7 @@ from schema.nodes import Point, PointInput
 from schema.notifications import Notification, NotificationPreference
 from schema.pages import After, Connection, First, connection, page_of
 from schema.parties import Party
+from schema.penalties import Penalty
 from schema.sessions import Session
 from schema.users import User
 
@@ -139,6 +140,15 @@ class Viewer:
             return [
                 NotificationPreference.of(each) for each in await notifications.preferences_of(tx, self.key)
             ]
+
+    @strawberry.field(
+        description="What the viewer got, the newest first; also what counts no more or was revoked."
+    )
+    async def penalties(self, info: Info, first: First = None, after: After = None) -> Connection[Penalty]:
+        """Open, call, wrap."""
+        async with info.context.read() as tx:
+            page = await penalties.penalties_of(tx, self.key, page_of(first, after))
+        return connection(page, Penalty.of)
 
 
 @strawberry.input(description="Which session to end.")

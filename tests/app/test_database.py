@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.database import make_engine
 from models.notifications import NotificationKind
 from models.parties import Approval
+from models.penalties import COUNTS_FOR, Penalty
 from models.users import Session
 from resolvers import chat, items, markets, memberships, notifications
 from resolvers.notifications import PreferenceView
@@ -27,6 +28,13 @@ COPY_MEMBERSHIP = """
 INSERT INTO memberships
 SELECT (jsonb_populate_record(each, jsonb_build_object('id', gen_random_uuid(), {changes}))).*
 FROM memberships AS each WHERE role = {role}"""
+DONE = "UPDATE parties SET status = 'DONE', done_at = now(), actual_price = {}"
+COPY_PENALTY = """
+INSERT INTO penalties (id, party_id, user_id, given_by_id, reason, given_at, expires_at)
+SELECT gen_random_uuid(), party_id, user_id, given_by_id, reason, given_at, expires_at FROM penalties"""
+COPY_OBJECTION = """
+INSERT INTO objections (id, penalty_id, text, made_at)
+SELECT gen_random_uuid(), penalty_id, text, made_at FROM objections"""
 
 REFUSED = [
     ("uq_items_source_source_id", COPY_ITEM),
@@ -70,10 +78,11 @@ REFUSED = [
         "fk_parties_market_id_market_position",
         "UPDATE parties SET market_position = cube(ARRAY[0, 0, 1]::float8[])",
     ),
-    ("ck_parties_actual_price_range", "UPDATE parties SET status = 'DONE', actual_price = -1"),
-    ("ck_parties_actual_price_range", "UPDATE parties SET status = 'DONE', actual_price = 1000000001"),
-    ("ck_parties_done_has_price", "UPDATE parties SET status = 'DONE'"),
+    ("ck_parties_actual_price_range", DONE.format(-1)),
+    ("ck_parties_actual_price_range", DONE.format(1_000_000_001)),
+    ("ck_parties_done_has_price", "UPDATE parties SET status = 'DONE', done_at = now()"),
     ("ck_parties_done_has_price", "UPDATE parties SET actual_price = 1"),
+    ("ck_parties_done_has_time", "UPDATE parties SET done_at = now()"),
     ("ck_parties_canceled_has_reason", "UPDATE parties SET status = 'CANCELED'"),
     ("ck_parties_canceled_has_reason", "UPDATE parties SET cancel_reason = 'BY_LEADER'"),
     ("ck_parties_cancel_reason_known", "UPDATE parties SET status = 'CANCELED', cancel_reason = 'RAIN'"),
@@ -111,6 +120,21 @@ REFUSED = [
     ("ck_notifications_number_positive", "UPDATE notifications SET number = 0 WHERE number = 1"),
     ("uq_notifications_receiver_id_number", "UPDATE notifications SET number = 1"),
     ("ck_notification_preferences_kind_known", "UPDATE notification_preferences SET kind = 'RAIN'"),
+    ("uq_penalties_party_id_user_id", COPY_PENALTY),
+    ("ck_penalties_not_to_oneself", "UPDATE penalties SET given_by_id = user_id"),
+    ("ck_penalties_has_reason", "UPDATE penalties SET reason = ''"),
+    ("ck_penalties_expires_later", "UPDATE penalties SET expires_at = given_at"),
+    ("ck_penalties_revoked_has_reason", "UPDATE penalties SET revoked_at = given_at"),
+    ("ck_penalties_revoked_has_reason", "UPDATE penalties SET revoke_reason = '착오'"),
+    ("uq_objections_penalty_id", COPY_OBJECTION),
+    (
+        "ck_objections_decision_known",
+        "UPDATE objections SET decision = 'FORGOTTEN', decided_at = made_at, reason = '착오',"
+        " decided_by_id = CAST(:stranger AS uuid)",
+    ),
+    ("ck_objections_has_text", "UPDATE objections SET text = ''"),
+    ("ck_objections_decided_has_reason", "UPDATE objections SET decided_at = made_at, decision = 'UPHELD'"),
+    ("ck_objections_decided_has_reason", "UPDATE objections SET reason = '착오'"),
     ("pk_item_bookmarks", "INSERT INTO item_bookmarks SELECT * FROM item_bookmarks"),
     ("pk_market_bookmarks", "INSERT INTO market_bookmarks SELECT * FROM market_bookmarks"),
 ]
@@ -134,6 +158,17 @@ async def people(tx: Transaction) -> dict[str, Any]:
     await chat.open_chat(tx, leader.id, talked.id)
     for key in ("1", "2"):
         await chat.send_message(tx, leader.id, talked.id, "안녕하세요", key)
+    penalty = Penalty(
+        party_id=party.id,
+        user_id=applicant.id,
+        given_by_id=leader.id,
+        reason="안 왔어요",
+        given_at=tx.now,
+        expires_at=tx.now + COUNTS_FOR,
+    )
+    tx.session.add(penalty)
+    await tx.session.flush()
+    tx.session.add(penalty.object("갔는데요", tx.now))
     wish = PreferenceView(NotificationKind.PARTY_CREATED, in_app=False, sms=False)
     await notifications.set_preference(tx, leader.id, wish)
     await tx.finish()

@@ -26,7 +26,7 @@ REVISIONS = [
 ][::-1]
 """The oldest first."""
 
-IDS = {name: new_id() for name in ("user", "other", "item", "market", "party")}
+IDS = {name: new_id() for name in ("user", "other", "item", "market", "party", "penalty")}
 
 ROWS: dict[str, list[str]] = {
     "0001": [
@@ -85,6 +85,22 @@ ROWS: dict[str, list[str]] = {
         "INSERT INTO notification_preferences (user_id, kind, in_app, sms)"
         " VALUES (:user, 'PARTY_CREATED', false, false)",
         "INSERT INTO outbox (id, channel, kind) VALUES (gen_random_uuid(), 'party:1', 'party')",
+    ],
+    "0006": [
+        """
+        INSERT INTO penalties (id, party_id, user_id, given_by_id, reason, given_at, expires_at)
+        VALUES (:penalty, :party, :other, :user, '안 왔어요', now(), now() + interval '90 days')
+        """,
+        """
+        INSERT INTO objections (id, penalty_id, text, made_at)
+        VALUES (gen_random_uuid(), :penalty, '갔는데요', now())
+        """,
+        """
+        INSERT INTO notifications (id, receiver_id, number, kind, party_id, subject_kind, subject_id,
+            actor_id, detail, created_at)
+        VALUES (gen_random_uuid(), :other, 2, 'PENALTY_UPHELD', :party, 'PENALTY', :penalty, :user, '{}',
+            now())
+        """,
     ],
 }
 """What people may have stored by the time of each revision. A migration that makes tables adds its rows."""
@@ -160,6 +176,35 @@ async def test_parties_of_before_have_their_first_version(empty: AsyncEngine):
     await climb(empty, REVISIONS)
     async with empty.connect() as connection:
         assert (await connection.scalars(text("SELECT version FROM parties"))).all() == [1]
+
+
+async def test_parties_that_were_done_before_know_when(empty: AsyncEngine):
+    before = REVISIONS.index("0006")
+    await climb(empty, REVISIONS[:before])
+    async with empty.begin() as connection:
+        await connection.execute(text("UPDATE parties SET status = 'DONE', actual_price = 1"))
+        at = await connection.scalar(text("SELECT ends_at + interval '1 hour' FROM parties"))
+        copied = "INSERT INTO party_events SELECT gen_random_uuid(), party_id, 'DONE', actor_id, {}, detail"
+        for moment in ("CAST(:at AS timestamptz)", "CAST(:at AS timestamptz) - interval '1 minute'"):
+            await connection.execute(
+                text(f"{copied.format(moment)} FROM party_events WHERE kind = 'CREATED'"), {"at": at}
+            )
+        # And one that somebody has ended by hand.
+        columns = "status, actual_price, item_count, item_unit, capacity, min_members, accepted_count"
+        more = "accepted_quantity, starts_at, ends_at, join_by, approval, created_at, version"
+        whose = "leader_id, market_id, market_position, item_id"
+        await connection.execute(
+            text(
+                f"INSERT INTO parties (id, {columns}, {more}, {whose})"  # noqa: S608
+                f" SELECT gen_random_uuid(), {columns}, {more}, {whose} FROM parties"
+            )
+        )
+    await upgrade(empty, "0006")
+    async with empty.connect() as connection:
+        found = await connection.execute(text("SELECT id, done_at, ends_at FROM parties"))
+        done = {row.id == IDS["party"]: (row.done_at, row.ends_at) for row in found}
+    assert done[True][0] == at
+    assert done[False][0] == done[False][1] != at
 
 
 async def test_an_empty_database_lacks_every_migration_and_a_migrated_one_none(empty: AsyncEngine):

@@ -99,13 +99,14 @@ ITEMS = f"""
 PARTIES = f"""
     INSERT INTO parties (id, leader_id, market_id, market_position, item_id, item_count, item_unit,
         estimated_price, actual_price, capacity, min_members, accepted_count, accepted_quantity,
-        starts_at, ends_at, join_by, status, cancel_reason, note, approval, created_at, version)
+        starts_at, ends_at, join_by, status, cancel_reason, done_at, note, approval, created_at, version)
     SELECT {KEY.format(kind=4, number="number")}, {KEY.format(kind=1, number="leader")},
         market.id, market.position, item.id, capacity * portion, coalesce(item.unit, '개'),
         capacity * portion * price, CASE status WHEN 'DONE' THEN capacity * portion * price END,
         capacity, 2, accepted, accepted * portion,
         join_by + interval '1 hour', join_by + interval '3 hours', join_by,
         status, CASE status WHEN 'CANCELED' THEN 'BY_LEADER' END,
+        CASE status WHEN 'DONE' THEN join_by + interval '4 hours' END,
         CASE WHEN number % 3 = 0 THEN '정문 앞에서 만나요. ' || number END,
         CASE WHEN number % 2 = 0 THEN 'AUTO' ELSE 'MANUAL' END,
         least(join_by, CAST(:now AS timestamptz)) - age, 1

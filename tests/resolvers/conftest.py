@@ -6,7 +6,10 @@ from redis.asyncio import Redis
 
 from app.cache import make_redis
 from resolvers.passwords import Passwords
+from resolvers.penalty_counts import PenaltyCounts
 from resolvers.sessions import Keys
+from resolvers.transaction import Transactions
+from tests.counts import counts_on
 from tests.people import make_keys
 
 
@@ -30,3 +33,10 @@ def passwords() -> Generator[Passwords, None, None]:
 def keys(redis: Redis, passwords: Passwords) -> Keys:
     """Keys of the test's own."""
     return make_keys(redis, passwords)
+
+
+@pytest.fixture
+async def counts(redis: Redis, fresh_transactions: Transactions) -> AsyncGenerator[PenaltyCounts, None]:
+    """What one process remembers of penalties."""
+    async with counts_on(redis, fresh_transactions) as counts:
+        yield counts

@@ -64,6 +64,7 @@ async def place(stage: Stage, *parties: dict[str, Any]) -> list[UUID]:
             "estimated_price": None,
             "actual_price": 30_000 if status is DONE else None,
             "cancel_reason": CancelReason.BY_LEADER if status is CANCELED else None,
+            "done_at": stage.tx.now if status is DONE else None,
             "capacity": 4,
             "min_members": 2,
             "accepted_count": 4 if status is FULL else 2,

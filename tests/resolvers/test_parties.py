@@ -221,6 +221,7 @@ async def test_a_late_request_or_answer_does_not_revive_a_party_that_is_over(
     row = await tx.session.get_one(Party, party.id)
     row.status = over
     row.actual_price = 0 if over is PartyStatus.DONE else None
+    row.done_at = tx.now if over is PartyStatus.DONE else None
     row.cancel_reason = CancelReason.BY_LEADER if over is PartyStatus.CANCELED else None
     await tx.session.flush()
     with pytest.raises(PartyClosed):

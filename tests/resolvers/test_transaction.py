@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import func, select, text
@@ -50,6 +51,55 @@ async def test_a_refusal_that_keeps_its_changes_is_raised_and_they_are_kept(
     with pytest.raises(SessionExpired):
         await refuse()
     assert await count(fresh_transactions) == 1
+
+
+async def test_deeds_are_done_around_the_commit_in_their_order(fresh_transactions: Transactions):
+    seen: list[tuple[str, int | None]] = []
+
+    def deed(name: str) -> Callable[[], Awaitable[None]]:
+        async def look() -> None:
+            seen.append((name, await count(fresh_transactions)))
+
+        return look
+
+    async with fresh_transactions.write() as tx:
+        await make_item(tx)
+        tx.beforehand += [deed("before"), deed("right before")]
+        tx.afterwards += [deed("after"), deed("long after")]
+    assert seen == [("before", 0), ("right before", 0), ("after", 1), ("long after", 1)]
+
+
+async def test_what_fails_before_the_commit_undoes_it_and_what_fails_afterwards_does_not(
+    fresh_transactions: Transactions, caplog: pytest.LogCaptureFixture
+):
+    done: list[str] = []
+
+    async def fail() -> None:
+        raise OSError("Redis is away")
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    async def work() -> None:
+        done.append("the last")
+
+    async def attempt() -> None:
+        async with fresh_transactions.write() as tx:
+            await make_item(tx)
+            tx.beforehand.append(fail)
+            tx.afterwards.append(work)
+
+    with pytest.raises(Unavailable):
+        await attempt()
+    assert (await count(fresh_transactions), done) == (0, [])
+    async with fresh_transactions.write() as tx:
+        await make_item(tx)
+        tx.afterwards += [fail, hang, work]
+    assert (await count(fresh_transactions), done) == (1, ["the last"])
+    assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [
+        OSError,
+        TimeoutError,
+    ]
 
 
 async def test_the_time_stands_still_within_a_transaction(transactions: Transactions, clock: MovableClock):

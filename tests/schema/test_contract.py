@@ -33,13 +33,14 @@ interface Node { id: ID! }
 interface Error { code: ErrorCode! message: String! }
 enum ErrorCode {
   NOT_FOUND NOT_PARTY_LEADER NOT_PARTY_MEMBER PARTY_CLOSED PARTY_FULL ALREADY_JOINED INVALID_INPUT EMAIL_TAKEN
-  NICKNAME_TAKEN WRONG_CREDENTIALS SESSION_EXPIRED CHAT_CLOSED CHAT_ALREADY_OPEN
+  NICKNAME_TAKEN WRONG_CREDENTIALS SESSION_EXPIRED CHAT_CLOSED CHAT_ALREADY_OPEN TOO_MANY_PENALTIES
+  ALREADY_PENALIZED NOT_PENALIZABLE
 }
 input PointInput { latitude: Float! longitude: Float! }
 type Point { latitude: Float! longitude: Float! }
 type PageInfo { hasNextPage: Boolean! hasPreviousPage: Boolean! startCursor: String endCursor: String }
 
-type User implements Node { id: ID! nickname: String! joinedAt: DateTime! }
+type User implements Node { id: ID! nickname: String! penaltyCount: Int! joinedAt: DateTime! }
 type Viewer {
   user: User! email: String! role: Role! home: Home!
   parties(status: [PartyStatus!], role: MemberRole, first: Int, after: String): PartyConnection!
@@ -48,6 +49,7 @@ type Viewer {
   notifications(unreadOnly: Boolean = false, first: Int, after: String): NotificationConnection!
   unreadNotificationCount: Int!
   notificationPreferences: [NotificationPreference!]!
+  penalties(first: Int, after: String): PenaltyConnection!
 }
 enum Role { USER ADMIN }
 type Home { address: String! point: Point! region: String! }
@@ -74,6 +76,7 @@ type Party implements Node {
   members(status: [MembershipStatus!]): [Membership!]!
   viewerMembership: Membership
   chat: Chat
+  penalties: [Penalty!]!
 }
 enum PartyStatus { OPEN FULL DONE CANCELED }
 enum Approval { MANUAL AUTO }
@@ -123,6 +126,20 @@ enum NotificationKind {
 }
 type NotificationPreference { kind: NotificationKind! inApp: Boolean! sms: Boolean! }
 
+type Penalty implements Node {
+  id: ID! party: Party! user: User! givenBy: User! reason: String! givenAt: DateTime! expiresAt: DateTime!
+  revokedAt: DateTime revokedBy: User objection: Objection
+}
+type PenaltyConnection { edges: [PenaltyEdge!]! pageInfo: PageInfo! }
+type PenaltyEdge { cursor: String! node: Penalty! }
+type Objection implements Node {
+  id: ID! penalty: Penalty! text: String! madeAt: DateTime! decidedAt: DateTime decidedBy: User
+  decision: Decision reason: String
+}
+enum Decision { UPHELD REVOKED }
+type ObjectionConnection { edges: [ObjectionEdge!]! pageInfo: PageInfo! }
+type ObjectionEdge { cursor: String! node: Objection! }
+
 type NotFound implements Error { code: ErrorCode! message: String! kind: String! id: ID! }
 type NotPartyLeader implements Error { code: ErrorCode! message: String! }
 type NotPartyMember implements Error { code: ErrorCode! message: String! }
@@ -134,6 +151,12 @@ type EmailTaken implements Error { code: ErrorCode! message: String! }
 type NicknameTaken implements Error { code: ErrorCode! message: String! }
 type WrongCredentials implements Error { code: ErrorCode! message: String! }
 type SessionExpired implements Error { code: ErrorCode! message: String! }
+type TooManyPenalties implements Error {
+  code: ErrorCode! message: String! penaltyCount: Int! until: DateTime!
+}
+type AlreadyPenalized implements Error { code: ErrorCode! message: String! }
+type NotPenalizable implements Error { code: ErrorCode! message: String! reason: NotPenalizableReason! }
+enum NotPenalizableReason { NOT_DONE LEADER NOT_A_MEMBER ATTENDED TOO_LATE }
 type ChatClosed implements Error { code: ErrorCode! message: String! }
 type ChatAlreadyOpen implements Error { code: ErrorCode! message: String! }
 
@@ -149,6 +172,8 @@ type Query {
   markets(
     near: PointInput, withinMeters: Int, search: String, kind: [MarketKind!], first: Int, after: String
   ): MarketConnection!
+  penalties(userId: ID!, first: Int, after: String): PenaltyConnection!
+  openObjections(first: Int, after: String): ObjectionConnection!
   serverTime: DateTime!
 }
 
@@ -179,6 +204,11 @@ type Mutation {
   markNotificationsRead(input: MarkNotificationsReadInput!): MarkNotificationsReadResult!
   deleteNotification(input: DeleteNotificationInput!): DeleteNotificationResult!
   setNotificationPreference(input: SetNotificationPreferenceInput!): SetNotificationPreferenceResult!
+  penalize(input: PenalizeInput!): PenalizeResult!
+  revokePenalty(input: RevokePenaltyInput!): RevokePenaltyResult!
+  objectToPenalty(input: ObjectToPenaltyInput!): ObjectToPenaltyResult!
+  decideObjection(input: DecideObjectionInput!): DecideObjectionResult!
+  correctAttendance(input: CorrectAttendanceInput!): CorrectAttendanceResult!
 }
 type Subscription {
   chatMessages(partyId: ID!, after: Int): ChatMessage!
@@ -210,7 +240,7 @@ input CreatePartyInput {
   minMembers: Int! = 2 startsAt: DateTime! endsAt: DateTime! joinBy: DateTime note: String
   approval: Approval! = MANUAL quantity: Int! = 1
 }
-union CreatePartyResult = Party | NotFound | InvalidInput
+union CreatePartyResult = Party | NotFound | TooManyPenalties | InvalidInput
 input UpdatePartyInput {
   partyId: ID! marketId: ID itemId: ID itemCount: Int itemUnit: String estimatedPrice: Int capacity: Int
   minMembers: Int startsAt: DateTime endsAt: DateTime joinBy: DateTime note: String approval: Approval
@@ -229,7 +259,8 @@ union LeavePartyResult = Membership | NotFound | NotPartyMember
 input RemoveMemberInput { membershipId: ID! reason: String! }
 union RemoveMemberResult = Membership | NotFound | NotPartyLeader
 input JoinPartyInput { partyId: ID! quantity: Int! = 1 }
-union JoinPartyResult = Membership | NotFound | AlreadyJoined | PartyClosed | PartyFull
+union JoinPartyResult =
+  Membership | NotFound | AlreadyJoined | PartyClosed | PartyFull | TooManyPenalties
 input AcceptMemberInput { membershipId: ID! }
 union AcceptMemberResult = Membership | NotFound | NotPartyLeader | PartyClosed | PartyFull
 input RejectMemberInput { membershipId: ID! reason: String }
@@ -250,6 +281,16 @@ input DeleteNotificationInput { notificationId: ID! }
 union DeleteNotificationResult = Viewer
 input SetNotificationPreferenceInput { kind: NotificationKind! inApp: Boolean! sms: Boolean! = false }
 union SetNotificationPreferenceResult = Viewer
+input PenalizeInput { partyId: ID! userId: ID! reason: String! }
+union PenalizeResult = Penalty | NotFound | NotPartyLeader | NotPenalizable | AlreadyPenalized
+input RevokePenaltyInput { penaltyId: ID! reason: String! }
+union RevokePenaltyResult = Penalty | NotFound
+input ObjectToPenaltyInput { penaltyId: ID! text: String! }
+union ObjectToPenaltyResult = Objection | NotFound
+input DecideObjectionInput { objectionId: ID! decision: Decision! reason: String! }
+union DecideObjectionResult = Objection | NotFound
+input CorrectAttendanceInput { partyId: ID! attendance: [AttendanceInput!]! }
+union CorrectAttendanceResult = Party | NotFound | NotPartyLeader
 """
 )
 SCHEMA = graphql_schema()

@@ -162,6 +162,15 @@ SIGNED_IN: dict[str, dict[str, Any]] = {
     "markNotificationsRead": {"upToNumber": 1},
     "deleteNotification": {"notificationId": ids.encode("Notification", NOTHING)},
     "setNotificationPreference": {"kind": "PARTY_FULL", "inApp": True, "sms": False},
+    "correctAttendance": {"partyId": PARTY, "attendance": []},
+    "penalize": {"partyId": PARTY, "userId": ids.encode("User", NOTHING), "reason": "안 왔어요"},
+    "revokePenalty": {"penaltyId": ids.encode("Penalty", NOTHING), "reason": "착오예요"},
+    "objectToPenalty": {"penaltyId": ids.encode("Penalty", NOTHING), "text": "갔는데요"},
+    "decideObjection": {
+        "objectionId": ids.encode("Objection", NOTHING),
+        "decision": "UPHELD",
+        "reason": "안 왔대요",
+    },
 }
 """Mutations that need a viewer, each with an input that is well-formed."""
 

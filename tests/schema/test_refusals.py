@@ -7,7 +7,12 @@ from graphql import GraphQLUnionType
 
 from models.errors import DomainError
 from tests.api import Api, graphql_schema
-from tests.schema import refusals_of_parties, refusals_of_people, refusals_of_talk  # noqa: F401  # pyright: ignore[reportUnusedImport]
+from tests.schema import (
+    refusals_of_parties,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    refusals_of_penalties,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    refusals_of_people,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    refusals_of_talk,  # noqa: F401  # pyright: ignore[reportUnusedImport]
+)
 from tests.schema.scenes import ACCOUNT, CASES, Scene, nothing
 
 HANGUL = re.compile("[가-힣]")
@@ -15,16 +20,25 @@ HANGUL = re.compile("[가-힣]")
 DATA = {
     "AlreadyDecided": "membership { id status }",
     "AlreadyJoined": "membership { id status party { id } }",
+    "AlreadyObjected": "objection { id text penalty { id } }",
+    "AlreadyPenalized": "penalty { id reason user { nickname } }",
+    "AlreadyRevoked": "penalty { id revokedAt revokeReason }",
+    "AttendanceFixed": "since",
     "InvalidInput": "field",
     "NicknameTaken": "nickname",
     "NotEnoughUnits": "quantity unitsLeft",
     "NotFound": "kind id",
+    "NotPenalizable": "reason",
+    "ObjectionDecided": "objection { id decision reason decidedBy { nickname } }",
+    "ObjectionTooLate": "until",
     "OpenObligations": "parties { id status }",
     "TooManyAttempts": "retryAfterSeconds",
     "PartyClosed": "status joinBy",
     "PartyFull": "capacity",
+    "PartyNotDone": "status",
     "TooEarly": "since",
     "TooLate": "until",
+    "TooManyPenalties": "penaltyCount until",
 }
 """What a refusal says beyond its code and message."""
 
