@@ -49,3 +49,7 @@ bench: ## Measure instead of test.
 	.venv/bin/python -m tests.benchmarks.bench_nearby
 	.venv/bin/python -m tests.benchmarks.bench_jobs
 	.venv/bin/python -m tests.benchmarks.bench_hub
+	.venv/bin/python -m tests.benchmarks.bench_fanout
+	.venv/bin/python -m tests.benchmarks.bench_live
+	.venv/bin/python -m tests.benchmarks.bench_telling
+	.venv/bin/python -m tests.benchmarks.bench_penalties
