@@ -47,6 +47,8 @@ class Rejected:
     line: int
     reason: str
     raw: str
+    #: Which row it would have been, where that could be read: the source has it still.
+    source_id: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(slots=True)
