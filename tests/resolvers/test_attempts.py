@@ -163,7 +163,11 @@ class Door:
 
 
 @pytest.fixture
-async def door(fresh_transactions: Transactions, redis: Redis) -> AsyncGenerator[Door, None]:
+async def door(
+    fresh_transactions: Transactions, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Door, None]:
+    # On a busy machine a crowd waits for Redis longer than one is allowed to, and would be counted here.
+    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 10.0)
     hasher = CountingHasher()
     passwords = Passwords(hasher)
     keys = make_keys(redis, passwords)
